@@ -1,0 +1,30 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+# The whole study on rendered tissue, sized for a few minutes on two cores.
+DEMO_OUT ?= runs/demo
+DEMO ?= --n-patients 16 --images-per-cell 6 --image-size 48 --folds 2 --epochs 12 --gan-epochs 10 --gan-width 16
+
+.PHONY: demo test lint clean
+
+demo: $(INSTALLED)
+	$(BIN)/magdg run --synthetic --out $(DEMO_OUT) --fresh $(DEMO)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'Python 3.11 or newer is needed: make PYTHON=python3.11')"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs/demo

@@ -1,0 +1,7 @@
+"""Collections of images: paths or arrays with class, patient, slide and magnification."""
+
+from sklearn_magdg.datasets._breakhis import load_breakhis
+from sklearn_magdg.datasets._histology import make_histology
+from sklearn_magdg.datasets._manifest import load_manifest
+
+__all__ = ["load_breakhis", "load_manifest", "make_histology"]

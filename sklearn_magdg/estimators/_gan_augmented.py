@@ -1,0 +1,262 @@
+"""A classifier trained on real images and on those that a generator adds."""
+
+from collections import Counter
+from numbers import Real
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    MetaEstimatorMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from sklearn_magdg._metadata import as_column, encode_magnification
+from sklearn_magdg.estimators._base import check_labels
+from sklearn_magdg.estimators._cnn import CNNClassifier
+from sklearn_magdg.estimators._dcgan import DCGAN
+from sklearn_magdg.estimators._sources import ArraySource, JoinedSource, RowsOf, as_source
+
+_MAX_SEED = np.iinfo(np.int32).max
+
+
+class GANAugmentedClassifier(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+):
+    """`estimator` trained on the training images and on labelled samples of a `generator` fitted on them.
+
+    The generator sees what `fit` is given and nothing else, less the patients that early stopping sets
+    aside. Real images are brought to the generator's size, in `fit` and in `predict`, so that sharpness
+    never tells a real image from a generated one.
+
+    Parameters
+    ----------
+    estimator : classifier of this package, default=None
+        What is trained; None is ``CNNClassifier()``. A clone is fitted.
+    generator : DCGAN or FrozenEstimator(DCGAN), default=None
+        What generates; None is ``DCGAN()``. A plain generator is refitted on every training set, a fitted
+        one inside ``FrozenEstimator`` is used as it is.
+    ratio : float, default=1.0
+        Generated images per real training image, at least 0.
+    balance : bool, default=False
+        Whether the generated images go where class and magnification are rare; else they follow the
+        training set.
+    random_state : int, RandomState or None, default=None
+        Decides generator, samples and `estimator`.
+
+    Attributes
+    ----------
+    estimator_ : fitted classifier
+    generator_ : fitted generator, or None with ``ratio=0``
+    n_synthetic_ : int
+    classes_, history_, embedding_dim_, n_features_in_
+        Of ``estimator_``.
+
+    References
+    ----------
+    The GAN-augmented model of arXiv 2604.25817.
+
+    Examples
+    --------
+    >>> from sklearn_magdg.datasets import make_histology
+    >>> from sklearn_magdg.estimators import CNNClassifier, DCGAN, GANAugmentedClassifier
+    >>> tissue = make_histology(4, images_per_cell=2, image_size=32, random_state=0)
+    >>> model = GANAugmentedClassifier(
+    ...     CNNClassifier(max_epochs=1), generator=DCGAN(32, width=4, max_epochs=1), ratio=0.5, random_state=0
+    ... )
+    >>> model.fit(tissue.data, tissue.target, magnification=tissue.magnification).n_synthetic_
+    16
+    """
+
+    __metadata_request__fit = {"patient": True, "magnification": True}
+
+    _parameter_constraints = {
+        "estimator": [None, HasMethods(["fit", "predict_proba"])],
+        "generator": [None, HasMethods(["fit", "sample"]), FrozenEstimator],
+        "ratio": [Interval(Real, 0, None, closed="left")],
+        "balance": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, estimator=None, *, generator=None, ratio=1.0, balance=False, random_state=None):
+        self.estimator = estimator
+        self.generator = generator
+        self.ratio = ratio
+        self.balance = balance
+        self.random_state = random_state
+
+    def fit(self, X, y, *, patient=None, magnification=None, sample_weight=None):
+        """Fit the generator, generate, fit the classifier.
+
+        Parameters
+        ----------
+        X, y, patient, magnification, sample_weight
+            As in `CNNClassifier.fit`. A generated image has the mean weight, a magnification where the
+            training images have one, and no patient.
+
+        Returns
+        -------
+        self
+        """
+        self._validate_params()
+        if self.generator is not None and not self.generator.conditional:
+            raise ValueError("The generator must give labels: use DCGAN(conditional=True).")
+        rng = check_random_state(self.random_state)
+        estimator = _seeded_clone(CNNClassifier() if self.estimator is None else self.estimator, rng)
+        generator = _seeded_clone(DCGAN() if self.generator is None else self.generator, rng)
+        real = self._check_training_data(X, y, patient, magnification, sample_weight, estimator, generator)
+        seen = real.take(~_kept_from_generator(estimator, real))
+        counts = _allot(seen, round(self.ratio * len(seen.y)), self.balance)
+        self.n_synthetic_ = sum(counts.values())
+        self.generator_, self.image_size_ = None, _image_size(generator)
+        training = real
+        if self.n_synthetic_:
+            self.generator_ = generator.fit(seen.source, seen.y, magnification=seen.magnification)
+            training = real.joined_with(_generate(self.generator_, counts, rng), weight=seen.weight.mean())
+        self.estimator_ = estimator.fit(training.source, training.y, **training.metadata())
+        return self
+
+    def predict_proba(self, X):
+        """Class probabilities, shape (n, n_classes)."""
+        return self._fitted().predict_proba(self._read(X))
+
+    def predict(self, X):
+        """Most probable classes, shape (n,)."""
+        return self._fitted().predict(self._read(X))
+
+    def transform(self, X):
+        """Embeddings of ``estimator_``, shape (n, embedding_dim_)."""
+        return self._fitted().transform(self._read(X))
+
+    def _check_training_data(self, X, y, patient, magnification, sample_weight, estimator, generator):
+        source = as_source(self, X, reset=True, image_size=_image_size(generator))
+        y = check_labels(self, y, len(source))
+        weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+        if magnification is not None:
+            encode_magnification(magnification, len(y))
+            magnification = as_column(magnification, "magnification")
+        if patient is not None:
+            patient = as_column(patient, "patient", len(y)).astype(object)
+        return _Training(source, y, patient, magnification, weight)
+
+    def _fitted(self):
+        check_is_fitted(self, "estimator_")
+        return self.estimator_
+
+    def _read(self, X):
+        return as_source(self, X, reset=False, image_size=self.image_size_)
+
+    @property
+    def classes_(self):
+        """Labels of ``estimator_``."""
+        return self.estimator_.classes_
+
+    @property
+    def history_(self):
+        """History of ``estimator_``."""
+        return self.estimator_.history_
+
+    @property
+    def embedding_dim_(self):
+        """Width of ``estimator_``'s embedding."""
+        return self.estimator_.embedding_dim_
+
+    @property
+    def _n_features_out(self):
+        return self.embedding_dim_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+class _Training(NamedTuple):
+    """Rows for the classifier: real ones, or real and generated."""
+
+    source: object
+    y: np.ndarray
+    patient: np.ndarray | None
+    magnification: np.ndarray | None
+    weight: np.ndarray
+
+    def take(self, mask):
+        rows = np.flatnonzero(mask)
+        parts = (None if values is None else values[rows] for values in self[1:])
+        return _Training(RowsOf(self.source, rows), *parts)
+
+    def joined_with(self, generated, weight):
+        values, y, magnification = generated
+        n = len(y)
+        return _Training(
+            JoinedSource([self.source, ArraySource(values)]),
+            np.concatenate([self.y, y]),
+            None if self.patient is None else np.concatenate([self.patient, np.full(n, None)]),
+            None if self.magnification is None else np.concatenate([self.magnification, magnification]),
+            np.concatenate([self.weight, np.full(n, weight)]),
+        )
+
+    def metadata(self):
+        return {"patient": self.patient, "magnification": self.magnification, "sample_weight": self.weight}
+
+
+def _seeded_clone(estimator, rng):
+    """A clone whose every `random_state` is an int, so that what it draws can be drawn again."""
+    estimator = clone(estimator)
+    if isinstance(estimator, FrozenEstimator):
+        return estimator
+    names = sorted(name for name in estimator.get_params() if name.split("__")[-1] == "random_state")
+    return estimator.set_params(**{name: rng.randint(_MAX_SEED) for name in names})
+
+
+def _image_size(generator):
+    return generator.image_size
+
+
+def _kept_from_generator(estimator, real):
+    """Rows that `estimator` will set aside for early stopping, which the generator must not see either."""
+    if not getattr(estimator, "early_stopping", False):
+        return np.zeros(len(real.y), dtype=bool)
+    return estimator.validation_mask(real.y, real.patient)
+
+
+def _allot(rows, n_synthetic, balance):
+    """How many to generate of every (class, magnification) cell of `rows`.
+
+    In proportion to the cell's rows, or (`balance`) so that the smallest cells are filled up first.
+    """
+    magnification = [None] * len(rows.y) if rows.magnification is None else rows.magnification
+    counts = Counter(zip(rows.y, magnification, strict=True))
+    sizes = np.array(list(counts.values()), dtype=float)
+    shares = _filling_up(sizes, n_synthetic) if balance else sizes / sizes.sum() * n_synthetic
+    whole = np.floor(shares).astype(int)
+    rest = np.argsort(whole - shares, kind="stable")[: n_synthetic - whole.sum()]
+    whole[rest] += 1  # largest remainders
+    return {cell: int(n) for cell, n in zip(counts, whole, strict=True) if n}
+
+
+def _filling_up(sizes, n):
+    """Additions that sum to `n` and bring the smallest `sizes` to one level, as water would."""
+    ordered = np.sort(sizes)
+    levels = (n + np.cumsum(ordered)) / np.arange(1, len(ordered) + 1)
+    level = levels[np.flatnonzero(levels >= ordered)[-1]]
+    return np.maximum(level - sizes, 0)
+
+
+def _generate(generator, counts, rng):
+    y = np.repeat(_column([cell[0] for cell in counts]), list(counts.values()))
+    magnification = np.repeat(_column([cell[1] for cell in counts]), list(counts.values()))
+    by_magnification = None if magnification[0] is None else magnification
+    values, labels = generator.sample(len(y), y, magnification=by_magnification, random_state=rng)
+    return values, labels, magnification
+
+
+def _column(values):
+    return np.array(values, dtype=object if values[0] is None else None)

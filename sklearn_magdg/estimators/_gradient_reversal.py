@@ -1,0 +1,171 @@
+"""The domain-general net: an adversary that reads the magnification through a reversed gradient."""
+
+import warnings
+from numbers import Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sklearn_magdg.estimators._base import BaseNetClassifier
+from sklearn_magdg.estimators._callbacks import LogConstant, ReversalSchedule
+from sklearn_magdg.estimators._training import BalancedBatches
+from sklearn_magdg.modules import DomainHead, Objective, trainable_projection
+
+
+class GradientReversalClassifier(BaseNetClassifier):
+    """Image classifier whose embedding is trained to hide the magnification.
+
+    A domain head reads the magnification from the embedding; between them the gradient is reversed, so that
+    the encoder learns what the domain head cannot use:
+
+    minimise over encoder and class head ``class_loss - domain_weight * strength * domain_loss``, over the
+    domain head ``domain_weight * domain_loss``, both in one backward pass.
+
+    Parameters
+    ----------
+    backbone, weights, trainable, image_size, max_epochs, batch_size, lr, weight_decay, augment, class_weight, \
+early_stopping, validation_fraction, patience, device, precision, n_jobs, callbacks, warm_start, verbose, \
+random_state
+        As in `CNNClassifier`. With ``trainable="head"`` a trainable projection stands before both heads; it
+        is then the embedding.
+    reversal_strength : float, default=1.0
+        Factor of the reversal layer, at least 0. 0 trains the domain head and leaves the encoder alone.
+    reversal_schedule : {"ramp", "constant"}, default="ramp"
+        "ramp" multiplies the strength by ``2 / (1 + exp(-reversal_gamma * p)) - 1`` at progress p.
+    reversal_gamma : float, default=10.0
+        Steepness of the ramp.
+    domain_weight : float, default=1.0
+        Multiplies the domain loss, for head and encoder alike.
+    conditional : bool, default=False
+        The conditional adversary (CDAN): it reads the embedding class by class.
+    balance_magnifications : bool, default=True
+        Whether batches hold every magnification equally often.
+
+    Attributes
+    ----------
+    classes_, magnifications_, embedding_dim_, history_, module_, n_features_in_
+        As in `CNNClassifier`; `history_` adds per epoch ``domain_loss``, ``domain_accuracy`` beside
+        ``domain_chance``, and ``reversal_strength``. A domain accuracy near chance late in the ramp is what
+        a working adversary looks like; near 1 it has lost.
+
+    References
+    ----------
+    Ganin et al. 2016, "Domain-Adversarial Training of Neural Networks", JMLR 17(59); the domain-general model
+    of arXiv 2604.25817. Long et al. 2018, "Conditional Adversarial Domain Adaptation".
+
+    Examples
+    --------
+    >>> from sklearn_magdg.datasets import make_histology
+    >>> from sklearn_magdg.estimators import GradientReversalClassifier
+    >>> tissue = make_histology(4, images_per_cell=2, image_size=16, random_state=0)
+    >>> model = GradientReversalClassifier(max_epochs=1, random_state=0)
+    >>> model.fit(tissue.data, tissue.target, magnification=tissue.magnification).magnifications_
+    [40, 100, 200, 400]
+    """
+
+    _parameter_constraints = {
+        **BaseNetClassifier._parameter_constraints,
+        "reversal_strength": [Interval(Real, 0, None, closed="left")],
+        "reversal_schedule": [StrOptions({"ramp", "constant"})],
+        "reversal_gamma": [Interval(Real, 0, None, closed="neither")],
+        "domain_weight": [Interval(Real, 0, None, closed="left")],
+        "conditional": ["boolean"],
+        "balance_magnifications": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        backbone="auto",
+        *,
+        weights=None,
+        trainable="all",
+        image_size=None,
+        max_epochs=20,
+        batch_size=32,
+        lr=1e-3,
+        weight_decay=1e-4,
+        augment=None,
+        reversal_strength=1.0,
+        reversal_schedule="ramp",
+        reversal_gamma=10.0,
+        domain_weight=1.0,
+        conditional=False,
+        balance_magnifications=True,
+        class_weight=None,
+        early_stopping=False,
+        validation_fraction=0.15,
+        patience=5,
+        device="auto",
+        precision="float32",
+        n_jobs=None,
+        callbacks=None,
+        warm_start=False,
+        verbose=0,
+        random_state=None,
+    ):
+        self.backbone = backbone
+        self.weights = weights
+        self.trainable = trainable
+        self.image_size = image_size
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.augment = augment
+        self.reversal_strength = reversal_strength
+        self.reversal_schedule = reversal_schedule
+        self.reversal_gamma = reversal_gamma
+        self.domain_weight = domain_weight
+        self.conditional = conditional
+        self.balance_magnifications = balance_magnifications
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.device = device
+        self.precision = precision
+        self.n_jobs = n_jobs
+        self.callbacks = callbacks
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def _build_domain_head(self, n_features, n_classes, n_magnifications):
+        if n_magnifications < 2:
+            warnings.warn(
+                f"GradientReversalClassifier needs at least 2 magnifications to hide, got {n_magnifications}: "
+                "it trains as the baseline; pass `magnification` to `fit`.",
+                UserWarning,
+            )
+            return None
+        return DomainHead(n_features, n_classes, n_magnifications, self.conditional)
+
+    def _build_projection(self, n_features):
+        return trainable_projection(n_features)
+
+    def _build_objective(self, n_magnifications):
+        return Objective(domain_weight=self.domain_weight)
+
+    def _is_balanced(self, rows):
+        return self.balance_magnifications and rows.magnification is not None
+
+    def _build_batches(self, rows):
+        if self._is_balanced(rows):
+            return BalancedBatches(rows.magnification, self.batch_size)
+        return super()._build_batches(rows)
+
+    def _balance_groups(self, rows):
+        return rows.magnification if self._is_balanced(rows) else super()._balance_groups(rows)
+
+    def _method_callbacks(self, module, rows, batches):
+        if module.domain_head is None:
+            return []
+        shares = np.bincount(rows.magnification) / len(rows.magnification)
+        chance = 1 / np.count_nonzero(shares) if self._is_balanced(rows) else shares.max()
+        schedule = ReversalSchedule(
+            self.reversal_strength,
+            self.reversal_schedule,
+            self.reversal_gamma,
+            self.max_epochs * len(batches),
+        )
+        return [schedule, LogConstant("domain_chance", float(chance))]

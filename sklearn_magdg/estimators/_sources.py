@@ -1,0 +1,177 @@
+"""What stands in X, batch by batch: images or features in memory, image paths, and both joined."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from joblib import effective_n_jobs
+from sklearn.utils.validation import validate_data
+
+from sklearn_magdg.images import as_paths, read_image, resize_images
+
+_PATH_SIZE = 224  # what paths are brought to when `image_size` is None: torchvision's usual input
+
+
+class ArraySource:
+    """Images ``(n, h, w, 3)`` as uint8, or features ``(n, d)`` as float32, held in memory."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __len__(self):
+        return len(self.array)
+
+    @property
+    def shape(self):
+        return self.array.shape[1:]
+
+    def read(self, indices):
+        return torch.from_numpy(self.array[indices])
+
+    def resized(self, size):
+        return ArraySource(_resize_if_needed(self.array, size))
+
+
+class PathSource:
+    """Images decoded when a batch asks for them, so that memory does not grow with their number."""
+
+    def __init__(self, paths, size, n_jobs=None):
+        self.paths = paths
+        self.size = size
+        self.n_jobs = n_jobs
+
+    def __len__(self):
+        return len(self.paths)
+
+    @property
+    def shape(self):
+        return (self.size, self.size, 3)
+
+    def read(self, indices):
+        paths = self.paths[indices]
+        with ThreadPoolExecutor(effective_n_jobs(self.n_jobs)) as pool:
+            images = list(pool.map(lambda path: read_image(path, self.size), paths))
+        return torch.from_numpy(np.stack(images))
+
+    def resized(self, size):
+        return PathSource(self.paths, size, self.n_jobs)
+
+
+class JoinedSource:
+    """Several sources of one shape, one after the other."""
+
+    def __init__(self, sources):
+        self.sources = sources
+        self.starts = np.cumsum([0, *map(len, sources)])
+
+    def __len__(self):
+        return self.starts[-1]
+
+    @property
+    def shape(self):
+        return self.sources[0].shape
+
+    def read(self, indices):
+        which = np.searchsorted(self.starts, indices, side="right") - 1
+        parts = [(np.flatnonzero(which == k), source) for k, source in enumerate(self.sources)]
+        parts = [
+            (rows, source.read(indices[rows] - self.starts[k])) for k, (rows, source) in enumerate(parts) if len(rows)
+        ]
+        batch = parts[0][1].new_empty((len(indices), *parts[0][1].shape[1:]))
+        for rows, values in parts:
+            batch[torch.from_numpy(rows)] = values
+        return batch
+
+    def resized(self, size):
+        return JoinedSource([source.resized(size) for source in self.sources])
+
+
+class RowsOf:
+    """Some rows of a source."""
+
+    def __init__(self, source, rows):
+        self.source = source
+        self.rows = np.asarray(rows)
+
+    def __len__(self):
+        return len(self.rows)
+
+    @property
+    def shape(self):
+        return self.source.shape
+
+    def read(self, indices):
+        return self.source.read(self.rows[indices])
+
+    def resized(self, size):
+        return RowsOf(self.source.resized(size), self.rows)
+
+
+_SOURCES = (ArraySource, PathSource, JoinedSource, RowsOf)
+
+
+def as_source(estimator, X, *, reset, image_size=None, n_jobs=None):
+    """`X` as a source, checked.
+
+    Parameters
+    ----------
+    estimator : estimator
+        On whom ``n_features_in_`` and ``feature_names_in_`` are set (`reset`) or compared.
+    X : array, list, Series, DataFrame or source
+        Images, image paths or features: see `CNNClassifier.fit`.
+    reset : bool
+        True in `fit`.
+    image_size : int or None
+        Side in pixels that images are brought to. None keeps arrays and brings paths to 224.
+
+    Raises
+    ------
+    ValueError
+        When X is none of the three, is empty, or holds non-finite numbers.
+    """
+    if isinstance(X, _SOURCES):
+        return X.resized(image_size) if image_size and len(X.shape) == 3 else X
+    paths = as_paths(X)
+    if paths is not None:
+        return PathSource(_not_empty(paths), image_size or _PATH_SIZE, n_jobs)
+    if getattr(X, "ndim", 2) == 4:
+        return ArraySource(_resize_if_needed(_as_uint8(_not_empty(np.asarray(X))), image_size))
+    features = validate_data(estimator, X, reset=reset, dtype=np.float32, order="C")
+    return ArraySource(_writeable(features))
+
+
+def _not_empty(X):
+    if len(X) == 0:
+        raise ValueError("X holds no image: give at least one per class.")
+    return X
+
+
+def _writeable(array):
+    # torch warns of read-only memory, which scikit-learn's memory-mapped folds are.
+    return array if array.flags.writeable else array.copy()
+
+
+def _as_uint8(images):
+    """Images checked and stored in 8 bits, which is what microscopes and PNG files hold."""
+    if images.shape[3] != 3 or 0 in images.shape:
+        raise ValueError(
+            f"Images must have the shape (n, height, width, 3), got {images.shape}; "
+            "bring greyscale or transparent images to RGB first (`ImageReader` does)."
+        )
+    if images.dtype == np.uint8:
+        return _writeable(np.ascontiguousarray(images))
+    if images.dtype.kind not in "fbiu":
+        raise ValueError(f"Images must be uint8, or float in [0, 1], got dtype {images.dtype}.")
+    low, high = float(images.min()), float(images.max())
+    if images.dtype.kind != "f" or not (low >= 0 and high <= 1):
+        raise ValueError(
+            f"Images must be uint8, or float in [0, 1], got {images.dtype} from {low:g} to {high:g}; "
+            "divide floats by their maximum, or cast with `astype('uint8')`."
+        )
+    return np.rint(images * 255).astype(np.uint8)
+
+
+def _resize_if_needed(images, size):
+    if size is None or images.shape[1:3] == (size, size):
+        return images
+    return resize_images(images, size)

@@ -1,0 +1,180 @@
+"""Training by skorch: batches, seeding, threads, device, and the loop's few hooks."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from joblib import effective_n_jobs
+from skorch import NeuralNet
+from skorch.callbacks import EarlyStopping
+from skorch.helper import predefined_split
+from torch.utils.data import DataLoader, Dataset
+
+from sklearn_magdg.estimators._callbacks import LogParts
+
+
+@contextmanager
+def seeded(seed):
+    """Torch's global generator runs from `seed` inside and is as before outside."""
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def threads(n_jobs):
+    """Torch computes with `n_jobs` threads inside; None leaves its own choice."""
+    before = torch.get_num_threads()
+    try:
+        if n_jobs is not None:
+            torch.set_num_threads(effective_n_jobs(n_jobs))
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def resolve_device(device):
+    if device != "auto":
+        return torch.device(device)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+class TrainingData(Dataset):
+    """Batches of a source with their targets, fetched whole and not sample by sample."""
+
+    def __init__(self, source, target):
+        self.source = source
+        self.target = target
+
+    def __len__(self):
+        return len(self.source)
+
+    def __getitems__(self, indices):
+        indices = np.asarray(indices)
+        return self.source.read(indices), {name: values[indices] for name, values in self.target.items()}
+
+
+class ShuffledBatches:
+    """Random batches, each sample once an epoch; a last batch of one joins the one before.
+
+    Batch norm has no variance to learn from a single sample.
+    """
+
+    def __init__(self, n, batch_size):
+        self.n = n
+        self.batch_size = batch_size
+
+    def _starts(self):
+        starts = list(range(0, self.n, self.batch_size))
+        return starts[:-1] if len(starts) > 1 and self.n - starts[-1] == 1 else starts
+
+    def __len__(self):
+        return len(self._starts())
+
+    def __iter__(self):
+        order = torch.randperm(self.n).numpy()
+        yield from np.split(order, self._starts()[1:])
+
+
+class BalancedBatches:
+    """Random batches with the same number of samples of every group (magnification).
+
+    An epoch has as many batches as `ShuffledBatches`; small groups come round more often.
+    """
+
+    def __init__(self, groups, batch_size):
+        self.members = [np.flatnonzero(groups == g) for g in np.unique(groups)]
+        self.per_group = max(1, batch_size // len(self.members))
+        self.n_batches = max(1, round(len(groups) / (self.per_group * len(self.members))))
+
+    def __len__(self):
+        return self.n_batches
+
+    def _stream(self, members):
+        wanted = self.n_batches * self.per_group
+        rounds = [members[torch.randperm(len(members)).numpy()] for _ in range(-(-wanted // len(members)))]
+        return np.concatenate(rounds)[:wanted].reshape(self.n_batches, self.per_group)
+
+    def __iter__(self):
+        yield from np.concatenate([self._stream(members) for members in self.members], axis=1)
+
+
+def load_batches(data, batches):
+    return DataLoader(data, batch_sampler=batches, collate_fn=lambda batch: batch)
+
+
+class Net(NeuralNet):
+    """skorch's loop over our batches, in the wanted precision, telling a stop from an interrupt."""
+
+    def __init__(self, *args, batches=None, precision="float32", **kwargs):
+        super().__init__(*args, **kwargs)
+        self.batches = batches
+        self.precision = precision
+        self.stopped_by_callback_ = False
+
+    def get_iterator(self, dataset, training=False):
+        if training:
+            return load_batches(dataset, self.batches)
+        return load_batches(dataset, np.array_split(np.arange(len(dataset)), -(-len(dataset) // self.batch_size)))
+
+    def infer(self, x, **fit_params):
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            return super().infer(x, **fit_params)
+
+    def notify(self, method_name, **cb_kwargs):
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt:  # skorch's way for a callback to end the training
+            self.stopped_by_callback_ = method_name == "on_epoch_end"
+            raise
+
+
+def train(module, objective, data, batches, *, valid=None, patience=5, callbacks=None, device, **net_params):
+    """Train `module` in place and return the history, one dict an epoch.
+
+    Returns
+    -------
+    history : list of dict
+    interrupted : bool
+        Whether a keyboard interrupt ended it early.
+    """
+    hooks = [("parts", LogParts())]
+    if valid is not None:
+        hooks.append(("early_stopping", EarlyStopping(patience=patience, load_best=True)))
+    net = Net(
+        module,
+        criterion=objective,
+        optimizer=torch.optim.AdamW,
+        train_split=None if valid is None else predefined_split(valid),
+        batches=batches,
+        callbacks=[*hooks, *(callbacks or [])],
+        device=device,
+        **net_params,
+    ).initialize()
+    net.partial_fit(data)
+    history = completed_epochs(net)
+    finished = len(history) == net.max_epochs or net.stopped_by_callback_
+    return history, not finished
+
+
+def completed_epochs(net):
+    """The net's history as one dict an epoch, without an epoch that was cut off."""
+    return [_scalars(row) for row in net.history if "train_loss" in row]
+
+
+def _scalars(row):
+    return {
+        key: value.item() if hasattr(value, "item") else value
+        for key, value in row.items()
+        if key != "batches" and not key.endswith(("_best", "_batch_count"))
+    }
+
+
+def infer(module, source, *, batch_size, device, read_output):
+    """`read_output` of the module's output over the whole source, as one float32 array."""
+    module.eval()
+    rows = np.array_split(np.arange(len(source)), -(-len(source) // batch_size))
+    with torch.inference_mode():
+        batches = [read_output(module(source.read(r).to(device))).float().cpu() for r in rows]
+    return torch.cat(batches).numpy()

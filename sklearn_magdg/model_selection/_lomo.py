@@ -1,0 +1,380 @@
+"""Leave one magnification out, with patients never on both sides."""
+
+import warnings
+from heapq import heapreplace
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.model_selection import BaseCrossValidator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _num_samples
+
+from sklearn_magdg._metadata import Encoded, encode, encode_magnification, sort_names
+from sklearn_magdg.model_selection._holdout import as_target, class_codes, majority_class, patient_holdout
+
+
+def make_groups(patient, magnification):
+    """Patient and magnification side by side, for `groups=` where metadata routing is off.
+
+    Parameters
+    ----------
+    patient : array-like of shape (n_samples,)
+        Patient of every sample, text or integers.
+    magnification : array-like of shape (n_samples,)
+        Magnification of every sample, text or numbers.
+
+    Returns
+    -------
+    groups : ndarray of shape (n_samples, 2), dtype object
+        Column 0 the patient, column 1 the magnification, each with its own type.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, or a patient or magnification is missing.
+
+    Examples
+    --------
+    >>> make_groups(["ann", "bob"], [40, 100])
+    array([['ann', 40],
+           ['bob', 100]], dtype=object)
+    """
+    patient = encode(patient, "patient")
+    magnification = encode_magnification(magnification, len(patient.codes))
+    groups = np.empty((len(patient.codes), 2), dtype=object)
+    for column, encoded in enumerate((patient, magnification)):
+        groups[:, column] = np.array(encoded.names, dtype=object)[encoded.codes]
+    return groups
+
+
+class LeaveOneMagnificationOut(BaseCrossValidator):
+    """Test on an unseen magnification of unseen patients.
+
+    For every held-out magnification, ascending, the patients present there are dealt into folds. A split
+    tests the images of one fold's patients at the held-out magnification, and trains on the images of all
+    other patients at all other magnifications. The images in neither part (the fold's patients at other
+    magnifications, other patients at the held-out one) are left out of that split.
+
+    The folds are stratified by class, a patient counting by the class of most of its images, and balanced
+    in images: patients go by number of images, largest first, to the fold with the fewest images of their
+    class, then the fewest images. With all magnifications held out every sample is tested exactly once, so
+    `sklearn.model_selection.cross_val_predict` works. With a subset of `magnifications`, or with
+    `patient_test_size`, it does not, for some samples are never tested.
+
+    Parameters
+    ----------
+    n_patient_folds : int, default=5
+        Number of patient folds at every held-out magnification, at least 1. Not used with
+        `patient_test_size`.
+    magnifications : sequence of int or str, default=None
+        Magnifications to hold out, written as in the data. None holds out all of them in turn. Training
+        always uses all other magnifications in the data.
+    patient_test_size : float, default=None
+        Share of patients, between 0 and 1, in one stratified hold-out per magnification instead of folds.
+    shuffle : bool, default=False
+        Whether to deal patients of similar size in random order. The folds stay stratified and balanced.
+    random_state : int, RandomState instance or None, default=None
+        Seed of `shuffle` or `patient_test_size`. A magnification is dealt alike whichever others are held
+        out.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range, if `random_state` is given with nothing random to seed, and, on
+        splitting, if the data have fewer than 2 magnifications, fewer patients at a held-out magnification
+        than folds, an unknown held-out magnification, missing metadata, or nothing left to train on.
+
+    Warns
+    -----
+    UserWarning
+        If a test part has images of one class only: a score such as AUC is undefined there.
+
+    References
+    ----------
+    "Magnification-Invariant Image Classification via Domain Generalization and Stable Sparse Embedding
+    Signatures", arXiv 2604.25817.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> patient, magnification = np.repeat(["a", "b", "c", "d"], 2), np.tile([40, 100], 4)
+    >>> y = np.repeat([0, 1, 0, 1], 2)
+    >>> cv = LeaveOneMagnificationOut(n_patient_folds=2)
+    >>> for train, test in cv.split(y, y, patient=patient, magnification=magnification):
+    ...     print(train, test)
+    [3 5] [0 6]
+    [1 7] [2 4]
+    [2 4] [1 7]
+    [0 6] [3 5]
+    """
+
+    __metadata_request__split = {"groups": True, "patient": True, "magnification": True}
+
+    def __init__(
+        self,
+        n_patient_folds=5,
+        *,
+        magnifications=None,
+        patient_test_size=None,
+        shuffle=False,
+        random_state=None,
+    ):
+        self.n_patient_folds = n_patient_folds
+        self.magnifications = magnifications
+        self.patient_test_size = patient_test_size
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self._check_parameters()
+
+    def split(self, X, y=None, groups=None, *, patient=None, magnification=None):
+        """Index arrays of every split: held-out magnifications ascending, then patient folds.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples of any kind; only their number is read.
+        y : array-like of shape (n_samples,), default=None
+            Classes to stratify by. None and real-valued targets: not stratified.
+        groups : array-like of shape (n_samples, 2), default=None
+            What `make_groups` returns. Ignored where `patient` and `magnification` are given.
+        patient : array-like of shape (n_samples,), default=None
+            Patient of every sample, text or integers.
+        magnification : array-like of shape (n_samples,), default=None
+            Magnification of every sample, text or numbers.
+
+        Yields
+        ------
+        train : ndarray of int
+            Samples of other patients at other magnifications, ascending.
+        test : ndarray of int
+            Samples of the fold's patients at the held-out magnification, ascending.
+        """
+        design = _read_design(_num_samples(X), y, groups, patient, magnification)
+        deals = self._deal_all(design)
+        _refuse_empty_train(design, deals)
+        _warn_one_class(design, deals)
+        return _iterate(design, deals)
+
+    def get_n_splits(self, X=None, y=None, groups=None, *, patient=None, magnification=None):
+        """How many splits there are: held-out magnifications times patient folds.
+
+        Parameters
+        ----------
+        X, y : object, default=None
+            Not used.
+        groups : array-like of shape (n_samples, 2), default=None
+            What `make_groups` returns.
+        patient : object, default=None
+            Not used.
+        magnification : array-like of shape (n_samples,), default=None
+            Magnification of every sample. Neither it nor `groups` is needed where the parameter
+            `magnifications` is given.
+
+        Returns
+        -------
+        n_splits : int
+            Number of pairs that `split` yields.
+
+        Raises
+        ------
+        ValueError
+            If the number of magnifications is unknown.
+        """
+        n_folds = self.n_patient_folds if self.patient_test_size is None else 1
+        if self.magnifications is not None:
+            return len(self.magnifications) * n_folds
+        if magnification is None:
+            magnification = _split_groups(groups)[1]
+        return len(encode_magnification(magnification).names) * n_folds
+
+    def _check_parameters(self):
+        folds, size, held_out = self.n_patient_folds, self.patient_test_size, self.magnifications
+        if not isinstance(folds, Integral) or folds < 1:
+            raise ValueError(f"`n_patient_folds` must be an integer of at least 1, got {folds!r}.")
+        if size is not None and not (isinstance(size, Real) and 0 < size < 1):
+            raise ValueError(f"`patient_test_size` must be None or lie between 0 and 1, got {size!r}.")
+        if held_out is not None and (isinstance(held_out, str) or not np.ndim(held_out) or not len(held_out)):
+            raise ValueError(f"`magnifications` must be None or list the ones to hold out, got {held_out!r}.")
+        if held_out is not None and len(set(held_out)) < len(held_out):
+            raise ValueError(f"`magnifications` names one twice: {list(held_out)}.")
+        if self.random_state is not None and not self.shuffle and size is None:
+            raise ValueError(
+                "`random_state` has nothing to seed: set `shuffle=True` or `patient_test_size`, "
+                "or leave `random_state=None`."
+            )
+
+    def _held_out(self, names):
+        """Codes of the magnifications to hold out, ascending."""
+        if len(names) < 2:
+            raise ValueError(f"LeaveOneMagnificationOut needs at least 2 magnifications, got {len(names)}: {names}.")
+        if self.magnifications is None:
+            return range(len(names))
+        unknown = sort_names(set(self.magnifications) - set(names))
+        if unknown:
+            raise ValueError(f"`magnifications` holds out {unknown}, but the data have {names}; name some of these.")
+        return sorted(names.index(name) for name in self.magnifications)
+
+    def _deal_all(self, design):
+        """One `_Deal` per held-out magnification."""
+        held_out = self._held_out(design.magnification.names)
+        # one seed per magnification of the data, so that holding out fewer changes no fold
+        rng = check_random_state(self.random_state)
+        seeds = rng.randint(np.iinfo(np.int32).max, size=len(design.magnification.names))
+        return [_Deal(m, self._deal(design, m, np.random.RandomState(seeds[m]))) for m in held_out]
+
+    def _deal(self, design, held_out, rng):
+        """Fold of every patient `(n_patients,)`, -1 for those not tested at the held-out magnification."""
+        here = np.flatnonzero(design.magnification.codes == held_out)
+        patient, label = design.patient.codes[here], design.label[here]
+        fold = np.full(len(design.patient.names), -1)
+        if self.patient_test_size is not None:
+            drawn = patient_holdout(patient, label, self.patient_test_size, rng)
+            fold[patient[drawn]] = 0
+            return _refuse_empty_test(fold, design.magnification.names[held_out])
+        n_images = np.bincount(patient, minlength=len(fold))
+        present = np.flatnonzero(n_images)
+        self._refuse_few_patients(len(present), design.magnification.names[held_out])
+        local = np.cumsum(n_images > 0)[patient] - 1
+        rng = rng if self.shuffle else None
+        fold[present] = _deal_patients(n_images[present], majority_class(local, label), self.n_patient_folds, rng)
+        return fold
+
+    def _refuse_few_patients(self, n_patients, name):
+        if n_patients < self.n_patient_folds:
+            raise ValueError(
+                f"Magnification {name!r} has {n_patients} patients, fewer than {self.n_patient_folds} folds; "
+                f"lower `n_patient_folds` to at most {n_patients}."
+            )
+
+
+class _Design(NamedTuple):
+    """Who and what every sample is."""
+
+    patient: Encoded
+    magnification: Encoded
+    label: np.ndarray
+
+
+class _Deal(NamedTuple):
+    """Code of a held-out magnification, and the fold of every patient there."""
+
+    held_out: int
+    fold: np.ndarray
+
+
+def _read_design(n_samples, y, groups, patient, magnification):
+    if patient is None and magnification is None:
+        patient, magnification = _split_groups(groups)
+    for name, values in (("patient", patient), ("magnification", magnification)):
+        if values is None:
+            raise ValueError(f"LeaveOneMagnificationOut needs `{name}` too: add it to `params=`.")
+    label = class_codes(None if y is None else as_target(y, n_samples), n_samples)
+    patient = encode(patient, "patient", n_samples)
+    return _Design(patient, encode_magnification(magnification, n_samples), label)
+
+
+def _split_groups(groups):
+    """Patient and magnification out of what `make_groups` returned."""
+    if groups is None:
+        raise ValueError(
+            "LeaveOneMagnificationOut needs patients and magnifications: with metadata routing on pass "
+            'params={"patient": ..., "magnification": ...}, with routing off pass '
+            "groups=make_groups(patient, magnification)."
+        )
+    groups = np.asarray(groups, dtype=object)
+    if groups.ndim != 2 or groups.shape[1] != 2:
+        raise ValueError(
+            f"LeaveOneMagnificationOut got `groups` of shape {groups.shape}, it needs (n_samples, 2): "
+            "pass groups=make_groups(patient, magnification)."
+        )
+    return groups[:, 0], groups[:, 1]
+
+
+def _deal_patients(n_images, patient_class, n_folds, rng=None):
+    """Fold of every patient: stratified by class, balanced in images, none empty."""
+    ties = range(n_folds) if rng is None else rng.permutation(n_folds).tolist()
+    total = [0] * n_folds
+    start = sorted(zip(ties, range(n_folds), strict=True))
+    heaps = {}
+    fold = np.empty(len(n_images), dtype=np.intp)
+    order = _by_size(n_images, n_folds, rng).tolist()
+    n_images, patient_class = n_images.tolist(), patient_class.tolist()
+    for patient in order:
+        if patient_class[patient] not in heaps:
+            heaps[patient_class[patient]] = [(0, 0, tie, f) for tie, f in start]
+        fold[patient] = _least_loaded(heaps[patient_class[patient]], total, n_images[patient])
+    return fold
+
+
+def _least_loaded(heap, total, n_images):
+    """Fold with the fewest images of the class, then the fewest in all; it takes the patient's images."""
+    in_class, in_total, tie, fold = heap[0]
+    while in_total < total[fold]:  # another class has since been dealt there: its place in this heap is too good
+        heapreplace(heap, (in_class, total[fold], tie, fold))
+        in_class, in_total, tie, fold = heap[0]
+    heapreplace(heap, (in_class + n_images, in_total + n_images, tie, fold))
+    total[fold] += n_images
+    return fold
+
+
+def _by_size(n_images, n_folds, rng=None):
+    """Patients by number of images, largest first; with `rng` at random within blocks of similar size."""
+    if rng is None:
+        return np.argsort(-n_images, kind="stable")
+    order = rng.permutation(len(n_images))
+    order = order[np.argsort(-n_images[order], kind="stable")]
+    block = np.arange(len(order)) // n_folds
+    return order[np.lexsort((rng.permutation(len(order)), block))]
+
+
+def _iterate(design, deals):
+    for held_out, fold in deals:
+        here = design.magnification.codes == held_out
+        fold_of_sample = fold[design.patient.codes]
+        for each in range(fold.max() + 1):
+            in_fold = fold_of_sample == each
+            yield np.flatnonzero(~in_fold & ~here), np.flatnonzero(in_fold & here)
+
+
+def _refuse_empty_test(fold, name):
+    if not np.any(fold >= 0):
+        raise ValueError(
+            f"Magnification {name!r} has no class with 2 patients, so none can be set aside; "
+            "use `n_patient_folds` instead of `patient_test_size`."
+        )
+    return fold
+
+
+def _refuse_empty_train(design, deals):
+    for held_out, fold in deals:
+        elsewhere = fold[design.patient.codes[design.magnification.codes != held_out]]
+        n_train = len(elsewhere) - np.bincount(elsewhere + 1, minlength=fold.max() + 2)[1:]
+        if np.any(n_train == 0):
+            name = design.magnification.names[held_out]
+            raise ValueError(
+                f"Nothing is left to train on when fold {np.argmin(n_train)} at magnification {name!r} is "
+                "tested: all images at other magnifications are of its patients; raise `n_patient_folds`, "
+                "lower `patient_test_size`, or add patients."
+            )
+
+
+def _warn_one_class(design, deals):
+    cells = [cell for deal in deals for cell in _one_class_cells(design, deal)]
+    if cells and design.label.any():
+        shown = ", ".join(cells[:5]) + (", ..." if len(cells) > 5 else "")
+        warnings.warn(
+            f"{len(cells)} test parts have images of one class only ({shown}): AUC is undefined there; "
+            "lower `n_patient_folds` or use a score that is defined, such as the Brier score.",
+            UserWarning,
+        )
+
+
+def _one_class_cells(design, deal):
+    here = design.magnification.codes == deal.held_out
+    fold = deal.fold[design.patient.codes[here]]
+    n_classes = design.label.max(initial=0) + 1
+    pairs = np.unique((fold * n_classes + design.label[here])[fold >= 0])
+    lonely = np.flatnonzero(np.bincount(pairs // n_classes) == 1)
+    name = design.magnification.names[deal.held_out]
+    return [f"magnification {name!r} fold {each}" for each in lonely]

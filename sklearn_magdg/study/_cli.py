@@ -1,0 +1,210 @@
+"""`magdg run` and `magdg report`."""
+
+import time
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table as RichTable
+
+from sklearn_magdg import __version__
+from sklearn_magdg.study._config import StudyConfig
+from sklearn_magdg.study._tables import magnification_name, tables
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Magnification-invariant classification of microscopy images.",
+)
+console = Console()
+if not console.is_terminal:
+    console = Console(width=160)  # a file or a log does not wrap tables
+
+
+class Target(StrEnum):
+    label = "label"
+    subtype = "subtype"
+
+
+class PatientBy(StrEnum):
+    accession = "accession"
+    slide = "slide"
+
+
+class Trainable(StrEnum):
+    all = "all"
+    last_block = "last_block"
+    head = "head"
+
+
+def _show_version(wanted: bool):
+    if wanted:
+        console.print(__version__, highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
+):
+    pass
+
+
+_DEFAULT = StudyConfig()
+_DATA, _NET, _GAN = "Data", "Nets", "GAN"
+
+
+def _option(text, panel=None, **more):
+    return typer.Option(help=text, rich_help_panel=panel, **more)
+
+
+@app.command()
+def run(
+    out: Annotated[Path, _option("Folder for the results.")],
+    data: Annotated[str | None, _option("Folder of BreaKHis, or a CSV, TSV or Parquet manifest.", _DATA)] = None,
+    synthetic: Annotated[bool, _option("Render tissue instead (make_histology).", _DATA)] = False,
+    methods: Annotated[str, _option("Comma-separated; also conditional, coral, mmd, vrex, group_dro.")] = ",".join(
+        _DEFAULT.methods
+    ),
+    held_out: Annotated[str | None, _option("Comma-separated magnifications to leave out; default all.")] = None,
+    folds: Annotated[int, _option("Patient folds per held-out magnification.", min=1)] = _DEFAULT.folds,
+    target: Annotated[Target, _option("Classes of BreaKHis.", _DATA)] = Target.label,
+    patient_by: Annotated[PatientBy, _option("What is a patient of BreaKHis.", _DATA)] = PatientBy.accession,
+    n_patients: Annotated[int, _option("Rendered patients.", _DATA)] = _DEFAULT.n_patients,
+    images_per_cell: Annotated[
+        int, _option("Rendered images per patient and magnification.", _DATA)
+    ] = _DEFAULT.images_per_cell,
+    shift: Annotated[float, _option("How much rendered magnifications differ.", _DATA)] = _DEFAULT.shift,
+    class_sep: Annotated[float, _option("How much rendered classes differ.", _DATA)] = _DEFAULT.class_sep,
+    image_size: Annotated[int, _option("Side of the images in pixels.", _NET, min=8)] = _DEFAULT.image_size,
+    backbone: Annotated[str, _option("'auto' (a small CNN) or a torchvision model.", _NET)] = _DEFAULT.backbone,
+    weights: Annotated[str | None, _option("'imagenet' (downloads) or the path of a state dict.", _NET)] = None,
+    trainable: Annotated[Trainable, _option("What trains.", _NET)] = Trainable.all,
+    augment: Annotated[str | None, _option("'histology' or nothing.", _NET)] = None,
+    epochs: Annotated[int, _option("Epochs of every classifier.", _NET, min=1)] = _DEFAULT.epochs,
+    batch_size: Annotated[int, _option("Images per step.", _NET, min=2)] = _DEFAULT.batch_size,
+    lr: Annotated[float, _option("Learning rate.", _NET)] = _DEFAULT.lr,
+    reversal_strength: Annotated[float, _option("Of gradient reversal.", _NET, min=0)] = _DEFAULT.reversal_strength,
+    domain_weight: Annotated[float, _option("Of gradient reversal.", _NET, min=0)] = _DEFAULT.domain_weight,
+    gan_epochs: Annotated[int, _option("Epochs of the GAN.", _GAN, min=1)] = _DEFAULT.gan_epochs,
+    gan_width: Annotated[int, _option("Channels of its narrowest layer.", _GAN, min=1)] = _DEFAULT.gan_width,
+    gan_ratio: Annotated[float, _option("Generated images per real one.", _GAN, min=0)] = _DEFAULT.gan_ratio,
+    signature_fraction: Annotated[
+        float, _option("Share of training patients kept from the honest signature's encoder.")
+    ] = _DEFAULT.signature_fraction,
+    seed: Annotated[int, _option("Decides everything random.")] = _DEFAULT.seed,
+    threads: Annotated[int | None, _option("Threads; default torch's own number.", min=1)] = None,
+    fresh: Annotated[bool, _option("Delete another run's results in the folder first.")] = False,
+):
+    """Run the whole study: every method on every held-out magnification and patient fold."""
+    if synthetic == (data is not None):
+        raise typer.BadParameter("give either --data PATH or --synthetic.")
+    settings = {name: value for name, value in locals().items() if name in StudyConfig.__dataclass_fields__}
+    settings |= {"methods": tuple(_names(methods)), "held_out": _magnifications(held_out)}
+    settings |= {"target": target.value, "patient_by": patient_by.value, "trainable": trainable.value}
+    with _one_sentence(out):
+        _run(StudyConfig(**settings), out, fresh)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="Folder of a finished run.")]):
+    """Write figures and report.html of a finished run again, and print its tables."""
+    with _one_sentence(folder):
+        _finish(folder)
+
+
+def _run(config, out, fresh):
+    from sklearn_magdg.study._run import run_study  # brings torch
+
+    watch = _Watch(config)
+    with watch.progress:
+        run_study(config, out, fresh=fresh, on_start=watch.start, on_fold=watch.advance)
+    _finish(out)
+
+
+def _finish(out):
+    import json
+
+    from sklearn_magdg.study._report import write_report
+
+    page = write_report(out)
+    for table in tables(json.loads((out / "summary.json").read_text())):
+        _print_table(table)
+    console.print(f"\nReport: {page}", highlight=False)
+
+
+def _print_table(table):
+    console.print(f"\n**{table.title}**: {table.note}\n", highlight=False, markup=False, soft_wrap=True)
+    shown = RichTable(*table.header, box=box.MARKDOWN)
+    for row in table.rows:
+        shown.add_row(*row)
+    console.print(shown, highlight=False)
+
+
+class _Watch:
+    """Settings at the start, then a progress bar with the time left, or a line a fold where none can be drawn."""
+
+    def __init__(self, config):
+        self.config = config
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            speed_estimate_period=24 * 3600,  # folds differ: judge by all of them
+        )
+
+    def start(self, data, folds, total, done):
+        console.print(data.description, highlight=False)
+        for name, value in self.config.identity().items():
+            console.print(f"  {name} = {value}", highlight=False, markup=False)
+        sizes = f"{len(folds)} folds x {len(self.config.methods)} methods"
+        console.print(f"{sizes} = {total} runs, {done} of them finished before", highlight=False)
+        self.total, self.before, self.done, self.started = total, done, done, time.perf_counter()
+        self.task = self.progress.add_task("training", total=total, completed=done)
+
+    def advance(self, method, fold, result):
+        self.done += 1
+        held_out, scores = magnification_name(fold.held_out), result["scores"]
+        text = f"{method}, {held_out} held out, fold {fold.number}"
+        self.progress.update(self.task, advance=1, description=text)
+        if not console.is_terminal:
+            spent = time.perf_counter() - self.started
+            left = spent / (self.done - self.before) * (self.total - self.done)
+            console.print(
+                f"[{self.done}/{self.total}] {text}: AUC {scores['auc']:.3f}, Brier {scores['brier']:.3f} "
+                f"({scores['seconds']:.0f} s; about {left / 60:.0f} min left)",
+                highlight=False,
+                markup=False,
+            )
+
+
+@contextmanager
+def _one_sentence(out):
+    """Errors that a user can mend end the command with one sentence and status 2; an interrupt with 130."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted: the finished folds are kept in {out}; the same command goes on.", err=True)
+        raise typer.Exit(130) from None
+
+
+def _names(text):
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _magnifications(text):
+    if text is None:
+        return None
+    return tuple(int(name) if name.isdigit() else name for name in _names(text))

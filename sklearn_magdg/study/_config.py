@@ -1,0 +1,80 @@
+"""What a study is asked to do: every setting that changes its results."""
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """Settings of `run_study`.
+
+    Parameters
+    ----------
+    data : str or None
+        Folder of BreaKHis or file of a manifest; None renders tissue (`make_histology`).
+    target : {"label", "subtype"}
+        Of BreaKHis.
+    patient_by : {"accession", "slide"}
+        Of BreaKHis.
+    n_patients, images_per_cell : int
+        Of the rendered tissue.
+    shift, class_sep : float
+        Of the rendered tissue.
+    methods : tuple of str
+        Names in `METHODS`.
+    held_out : tuple or None
+        Magnifications to leave out; None is all.
+    folds : int
+        Patient folds per held-out magnification.
+    image_size : int
+        Side in pixels.
+    backbone, weights, trainable, augment, batch_size, lr
+        As in `CNNClassifier`.
+    epochs : int
+        ``max_epochs`` of every classifier.
+    reversal_strength, domain_weight : float
+        As in `GradientReversalClassifier`.
+    gan_epochs, gan_width : int
+        ``max_epochs`` and ``width`` of `DCGAN`, which generates at `image_size`.
+    gan_ratio : float
+        Generated images per real one.
+    signature_fraction : float
+        Share of the training patients that the encoder of the honest signature never sees.
+    seed : int
+        Decides everything random.
+    threads : int or None
+        Threads to compute with; None leaves it to torch.
+    """
+
+    data: str | None = None
+    target: str = "label"
+    patient_by: str = "accession"
+    n_patients: int = 24
+    images_per_cell: int = 6
+    shift: float = 1.0
+    class_sep: float = 1.0
+    methods: tuple = ("baseline", "gan", "gradient-reversal")
+    held_out: tuple | None = None
+    folds: int = 5
+    image_size: int = 64
+    backbone: str = "auto"
+    weights: str | None = None
+    trainable: str = "all"
+    augment: str | None = None
+    epochs: int = 20
+    batch_size: int = 32
+    lr: float = 1e-3
+    reversal_strength: float = 1.0
+    domain_weight: float = 1.0
+    gan_epochs: int = 50
+    gan_width: int = 32
+    gan_ratio: float = 1.0
+    signature_fraction: float = 0.4
+    seed: int = 0
+    threads: int | None = None
+
+    def identity(self):
+        """The settings that decide the numbers, as plain JSON: a run resumes only where they agree."""
+        settings = asdict(self) | {"methods": list(self.methods)}
+        settings["held_out"] = None if self.held_out is None else list(self.held_out)
+        del settings["threads"]
+        return settings

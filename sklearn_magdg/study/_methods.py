@@ -1,0 +1,60 @@
+"""The methods a study compares, by their name on the command line."""
+
+import difflib
+
+from sklearn_magdg.estimators import DCGAN, CNNClassifier, GANAugmentedClassifier, GradientReversalClassifier
+
+
+def _common(config):
+    return {
+        "backbone": config.backbone,
+        "weights": config.weights,
+        "trainable": config.trainable,
+        "augment": config.augment,
+        "max_epochs": config.epochs,
+        "batch_size": config.batch_size,
+        "lr": config.lr,
+        "n_jobs": config.threads,
+        "random_state": config.seed,
+    }
+
+
+def _baseline(config, **extra):
+    return CNNClassifier(**_common(config), **extra)
+
+
+def _gan(config):
+    generator = DCGAN(config.image_size, width=config.gan_width, max_epochs=config.gan_epochs)
+    return GANAugmentedClassifier(
+        _baseline(config), generator=generator, ratio=config.gan_ratio, random_state=config.seed
+    )
+
+
+def _gradient_reversal(config, **extra):
+    return GradientReversalClassifier(
+        reversal_strength=config.reversal_strength,
+        domain_weight=config.domain_weight,
+        **_common(config),
+        **extra,
+    )
+
+
+METHODS = {
+    "baseline": _baseline,
+    "gan": _gan,
+    "gradient-reversal": _gradient_reversal,
+    "conditional": lambda config: _gradient_reversal(config, conditional=True),
+    "coral": lambda config: _baseline(config, penalty="coral"),
+    "mmd": lambda config: _baseline(config, penalty="mmd"),
+    "vrex": lambda config: _baseline(config, penalty="vrex"),
+    "group_dro": lambda config: _baseline(config, penalty="group_dro"),
+}
+
+
+def build_method(name, config):
+    """The estimator of a method; an unknown name is an error that lists the known ones."""
+    if name not in METHODS:
+        near = difflib.get_close_matches(name, METHODS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"There is no method {name!r}; {hint}Choose from {', '.join(METHODS)}.")
+    return METHODS[name](config)

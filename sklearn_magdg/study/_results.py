@@ -1,0 +1,181 @@
+"""From finished folds to tables: results, predictions, signatures and their summary."""
+
+import json
+import os
+import platform
+from importlib.metadata import version
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import brier_score_loss
+
+from sklearn_magdg._metadata import sort_names
+from sklearn_magdg.metrics import expected_calibration_error
+from sklearn_magdg.signature import jaccard_matrix, signature_stability
+
+RESULT_FILES = ("results.csv", "predictions.csv", "signatures.json", "summary.json")
+POOLED = ("brier", "ece")  # over all test images of a held-out magnification; the other scores are fold means
+KINDS = ("unseen_patients", "in_sample")
+
+# Headline figures of arXiv 2604.25817 on the whole of BreaKHis.
+PAPER = {
+    "baseline": {"brier": 0.089, "auc": 0.965, "f1": 0.931, "in_sample_signature_size": 1074},
+    "gradient-reversal": {"brier": 0.063, "auc": 0.967, "f1": 0.930, "in_sample_signature_size": 306},
+}
+
+
+def write_results(done, data, config, out):
+    """Write all result files into `out`, ``summary.json`` last, and return the summary.
+
+    `done` maps (method, held_out, fold) to what `run_fold` returned.
+    """
+    results, predictions = results_frame(done), predictions_frame(done, data)
+    signatures = signature_list(done)
+    summary = summarise(results, predictions, signatures, data, config)
+    summary["warnings"] = sorted({text for result in done.values() for text in result["warnings"]})
+    contents = (
+        results.to_csv(index=False),
+        predictions.to_csv(index=False),
+        json.dumps(signatures),
+        json.dumps(_plain(summary), indent=2),
+    )
+    for name, content in zip(RESULT_FILES, contents, strict=True):
+        unfinished = out / f"{name}.unfinished"
+        unfinished.write_text(content)
+        os.replace(unfinished, out / name)
+    return summary
+
+
+def results_frame(done):
+    """One row per method, held-out magnification and fold."""
+    return pd.DataFrame(
+        [
+            {
+                "method": method,
+                "held_out": held_out,
+                "fold": fold,
+                "n_train": r["n_train"],
+                "n_test": r["n_test"],
+            }
+            | r["scores"]
+            for (method, held_out, fold), r in done.items()
+        ]
+    )
+
+
+def predictions_frame(done, data):
+    """One row per method and test image; with more than two classes a probability column for each."""
+    frames = []
+    for (method, held_out, fold), result in done.items():
+        test, proba = np.array(result["test"]), np.array(result["proba"])
+        frame = pd.DataFrame({"method": method, "held_out": held_out, "fold": fold, "id": data.id[test]})
+        frame["patient"], frame["y_true"] = data.patient[test], data.y[test]
+        if proba.shape[1] == 2:
+            frame["y_proba"] = proba[:, 1]
+        else:
+            frame[[f"y_proba_{name}" for name in data.class_names]] = proba
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def signature_list(done):
+    """Every fold's signatures with the dimension of the embedding they select from."""
+    return [
+        {
+            "method": method,
+            "held_out": held_out,
+            "fold": fold,
+            "embedding_dim": r["embedding_dim"],
+            **r["signatures"],
+        }
+        for (method, held_out, fold), r in done.items()
+    ]
+
+
+def summarise(results, predictions, signatures, data, config):
+    """Everything that tables and report show, as plain JSON."""
+    methods = list(dict.fromkeys(results["method"]))
+    held_out = sort_names(set(results["held_out"]))
+    return {
+        "settings": config.identity(),
+        "versions": _versions(),
+        "data": data.description,
+        "class_names": data.class_names,
+        "methods": methods,
+        "held_out": held_out,
+        "table": score_table(results, predictions),
+        "overlap": {method: _overlaps(signatures, method) for method in methods},
+        "paper": PAPER,
+    }
+
+
+def score_table(results, predictions):
+    """Per method and held-out magnification (None: all of them) the scores, a dict each.
+
+    AUC, F1 and the like are means over folds, ``_sd`` their standard deviation; Brier and calibration error
+    are those of all predictions together.
+    """
+    rows = []
+    for method, of_method in results.groupby("method", sort=False):
+        predicted = predictions[predictions["method"] == method]
+        for held_out in [*sort_names(set(of_method["held_out"])), None]:
+            folds = of_method if held_out is None else of_method[of_method["held_out"] == held_out]
+            images = predicted if held_out is None else predicted[predicted["held_out"] == held_out]
+            rows.append({"method": method, "held_out": held_out, **_mean_scores(folds), **_pooled_scores(images)})
+    return rows
+
+
+def _mean_scores(folds):
+    scores = folds.drop(columns=["method", "held_out", "fold", *POOLED])
+    means = scores.mean()
+    means["n_test"], means["n_train"] = folds["n_test"].sum(), folds["n_train"].mean()
+    spreads = scores[["auc", "f1", "signature_size", "in_sample_signature_size"]].std().add_suffix("_sd")
+    return {"n_folds": len(folds), **means, **spreads}
+
+
+def _pooled_scores(images):
+    columns = [name for name in images if name.startswith("y_proba")]
+    y_true, y_proba = images["y_true"].to_numpy(), images[columns].to_numpy()
+    if len(columns) == 1:
+        y_proba, labels = y_proba[:, 0], [0, 1]
+    else:
+        labels = np.arange(len(columns))
+    return {
+        "brier": brier_score_loss(y_true, y_proba, labels=labels),
+        "ece": expected_calibration_error(y_true, y_proba),
+    }
+
+
+def _overlaps(signatures, method):
+    """Overlap across a method's folds, both kinds of signature."""
+    own = [s for s in signatures if s["method"] == method]
+    return {
+        "folds": [f"{s['held_out']} / {s['fold']}" for s in own],
+        "embedding_dim": own[0]["embedding_dim"],
+        **{kind: _overlap([s[kind] for s in own], own[0]["embedding_dim"]) for kind in KINDS},
+    }
+
+
+def _overlap(signatures, embedding_dim):
+    if len(signatures) < 2:
+        return None
+    return {
+        "jaccard": jaccard_matrix(signatures).tolist(),
+        **signature_stability(signatures, embedding_dim)._asdict(),
+    }
+
+
+def _versions():
+    packages = ("sklearn-magdg", "scikit-learn", "torch", "torchvision", "skorch", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def _plain(value):
+    """`value` with numpy numbers as Python's and nan as None, which JSON lacks."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and np.isnan(value) else value

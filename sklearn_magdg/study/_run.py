@@ -1,0 +1,146 @@
+"""The whole protocol: every method on every held-out magnification and patient fold, resumable."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from sklearn_magdg.estimators._dcgan import is_image_size
+from sklearn_magdg.model_selection import LeaveOneMagnificationOut, audit_splits
+from sklearn_magdg.modules import build_backbone
+from sklearn_magdg.study._data import load_study_data
+from sklearn_magdg.study._fold import run_fold
+from sklearn_magdg.study._methods import build_method
+from sklearn_magdg.study._results import RESULT_FILES, write_results
+
+_FOLDS = "folds"  # finished folds, one file each
+_RUN = "run.json"  # the settings and data they belong to
+
+
+class Fold(NamedTuple):
+    """One patient fold of one held-out magnification."""
+
+    held_out: object
+    number: int
+    train: object
+    test: object
+
+
+def run_study(config, out, *, fresh=False, on_start=None, on_fold=None):
+    """Run the study that `config` asks for and write its results into the folder `out`.
+
+    Finished folds are kept, one file each, so that the same command goes on after an interruption;
+    ``results.csv`` and its companions are written when all are there.
+
+    Parameters
+    ----------
+    config : StudyConfig
+    out : path
+        Made if absent.
+    fresh : bool, default=False
+        Whether to delete another run's results in `out`.
+    on_start : callable, default=None
+        Called with (data, folds, number of fits in all, of which done).
+    on_fold : callable, default=None
+        Called with (method, fold, result) after each.
+
+    Returns
+    -------
+    summary : dict
+        What ``summary.json`` holds.
+
+    Raises
+    ------
+    ValueError
+        For settings that cannot work, and for an `out` that holds another run.
+    """
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    models = {name: build_method(name, config) for name in config.methods}
+    _check_settings(config)
+    data = load_study_data(config)
+    folds = list_folds(data, config)
+    folder = _open_folder(Path(out), {**config.identity(), "fingerprint": data.fingerprint}, fresh)
+
+    todo = [(name, fold) for fold in folds for name in models]
+    done = {(name, fold.held_out, fold.number): _load(_file(folder, name, fold)) for name, fold in todo}
+    if on_start:
+        on_start(data, folds, len(todo), sum(result is not None for result in done.values()))
+    for name, fold in todo:
+        key = (name, fold.held_out, fold.number)
+        if done[key] is None:
+            done[key] = run_fold(models[name], data, fold.train, fold.test, config)
+            write_json(_file(folder, name, fold), done[key])
+            if on_fold:
+                on_fold(name, fold, done[key])
+    return write_results(done, data, config, Path(out))
+
+
+def list_folds(data, config):
+    """The folds, checked to share neither a patient nor the held-out magnification."""
+    held_out = None if config.held_out is None else list(config.held_out)
+    splitter = LeaveOneMagnificationOut(config.folds, magnifications=held_out, shuffle=True, random_state=config.seed)
+    metadata = {"patient": data.patient, "magnification": data.magnification}
+    splits = list(splitter.split(data.images, data.y, **metadata))
+    audit_splits(splits, data.images, data.y, **metadata).raise_if_leaky(magnifications=True)
+    folds = []
+    for train, test in splits:
+        held = data.magnification[test][0]
+        number = 1 + sum(fold.held_out == held for fold in folds)
+        folds.append(Fold(held, number, train, test))
+    return folds
+
+
+def write_json(file, content):
+    """Write whole or not at all."""
+    unfinished = file.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(content))
+    os.replace(unfinished, file)
+
+
+def _check_settings(config):
+    """Refuse early what the first fit would refuse late."""
+    build_backbone(config.backbone, config.weights, augment=None)
+    if "gan" in config.methods and not is_image_size(config.image_size):
+        raise ValueError(
+            f"The method 'gan' generates at the image size, a multiple of 16 from 32 to 128, got "
+            f"{config.image_size}; change the image size or leave 'gan' out."
+        )
+    if not 0 < config.signature_fraction < 1:
+        raise ValueError(f"`signature_fraction` must lie between 0 and 1, got {config.signature_fraction}.")
+
+
+def _open_folder(out, identity, fresh):
+    """The folder of finished folds, of this very run."""
+    if (out / _RUN).is_file():
+        same = json.loads((out / _RUN).read_text()) == identity
+        if not same and not fresh:
+            raise ValueError(
+                f"{out} holds another run's results: choose another folder, or delete them with --fresh (fresh=True)."
+            )
+        if fresh:
+            _delete_run(out)
+    elif out.exists() and any(out.iterdir()):
+        raise ValueError(f"{out} is not empty and holds no run of magdg: choose another folder.")
+    (out / _FOLDS).mkdir(parents=True, exist_ok=True)
+    write_json(out / _RUN, identity)
+    return out / _FOLDS
+
+
+def _delete_run(out):
+    """Delete what a run wrote, and nothing else that may lie there."""
+    for folder in (_FOLDS, "figures"):
+        shutil.rmtree(out / folder, ignore_errors=True)
+    for name in (*RESULT_FILES, "report.html", _RUN):
+        (out / name).unlink(missing_ok=True)
+
+
+def _file(folder, method, fold):
+    return folder / f"{method}-{fold.held_out}-{fold.number}.json"
+
+
+def _load(file):
+    return json.loads(file.read_text()) if file.is_file() else None

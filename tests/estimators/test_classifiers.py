@@ -1,0 +1,269 @@
+"""What holds for every classifier, on images."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from skorch.callbacks import Callback
+
+from sklearn_magdg.estimators import DCGAN, CNNClassifier, GANAugmentedClassifier, GradientReversalClassifier
+
+CLASSIFIERS = [
+    CNNClassifier(max_epochs=2, random_state=0),
+    CNNClassifier(max_epochs=2, penalty="coral", random_state=0),
+    GradientReversalClassifier(max_epochs=2, random_state=0),
+    GANAugmentedClassifier(
+        CNNClassifier(max_epochs=2), generator=DCGAN(32, width=2, max_epochs=1), ratio=0.5, random_state=0
+    ),
+]
+every_classifier = pytest.mark.parametrize("model", CLASSIFIERS, ids=lambda m: type(m).__name__)
+
+
+def _fit(model, tissue, y=None, **metadata):
+    y = tissue.target if y is None else y
+    metadata = {"patient": tissue.patient, "magnification": tissue.magnification} | metadata
+    return clone(model).fit(tissue.data, y, **metadata)
+
+
+@every_classifier
+def test_two_fits_agree_bit_for_bit_whatever_the_global_generators_did(model, tissue):
+    first = _fit(model, tissue)
+    torch.manual_seed(99)
+    np.random.seed(99)  # noqa: NPY002 - the legacy generator is the point
+    state = torch.get_rng_state()
+    second = _fit(model, tissue)
+    np.testing.assert_array_equal(first.predict_proba(tissue.data), second.predict_proba(tissue.data))
+    np.testing.assert_array_equal(first.transform(tissue.data), second.transform(tissue.data))
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@every_classifier
+def test_another_seed_gives_another_net(model, tissue):
+    other = clone(model).set_params(random_state=1)
+    first, second = _fit(model, tissue), _fit(other, tissue)
+    assert not np.array_equal(first.predict_proba(tissue.data), second.predict_proba(tissue.data))
+
+
+@every_classifier
+def test_probabilities_embeddings_and_names_fit_together(model, tissue):
+    fitted = _fit(model, tissue)
+    proba, embedding = fitted.predict_proba(tissue.data), fitted.transform(tissue.data)
+    np.testing.assert_allclose(proba.sum(1), 1)
+    np.testing.assert_array_equal(fitted.predict(tissue.data), fitted.classes_[proba.argmax(1)])
+    assert embedding.shape == (len(tissue.data), fitted.embedding_dim_)
+    assert embedding.dtype == np.float32
+    assert len(fitted.get_feature_names_out()) == fitted.embedding_dim_
+    assert [row["epoch"] for row in fitted.history_] == [1, 2]
+
+
+@every_classifier
+def test_class_head_on_the_embedding_gives_the_probabilities(model, tissue):
+    fitted = _fit(model, tissue)
+    net = getattr(fitted, "estimator_", fitted).module_
+    with torch.inference_mode():
+        logits = net.class_head(torch.from_numpy(fitted.transform(tissue.data))).numpy()
+    odds = np.exp(logits.astype(float))
+    np.testing.assert_allclose(odds / odds.sum(1, keepdims=True), fitted.predict_proba(tissue.data), atol=1e-5)
+
+
+@every_classifier
+def test_string_labels_of_three_classes_are_coded_and_decoded(model, tissue):
+    y = np.array(["b", "a", "c"])[np.arange(len(tissue.target)) % 3]
+    fitted = _fit(model, tissue, y)
+    assert fitted.classes_.tolist() == ["a", "b", "c"]
+    assert set(fitted.predict(tissue.data)) <= {"a", "b", "c"}
+    coded = _fit(model, tissue, np.unique(y, return_inverse=True)[1])
+    np.testing.assert_array_equal(fitted.predict_proba(tissue.data), coded.predict_proba(tissue.data))
+
+
+@every_classifier
+def test_pickled_model_predicts_the_same(model, tissue):
+    fitted = _fit(model, tissue)
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.predict_proba(tissue.data), fitted.predict_proba(tissue.data))
+
+
+@every_classifier
+def test_refit_equals_a_fresh_fit(model, tissue):
+    once = _fit(model, tissue)
+    twice = _fit(model, tissue).fit(
+        tissue.data, tissue.target, patient=tissue.patient, magnification=tissue.magnification
+    )
+    np.testing.assert_array_equal(once.predict_proba(tissue.data), twice.predict_proba(tissue.data))
+
+
+@every_classifier
+def test_spelling_of_the_magnification_does_not_matter(model, tissue):
+    spelled = np.array([f"{m}X" for m in tissue.magnification])
+    numbers, names = _fit(model, tissue), _fit(model, tissue, magnification=spelled)
+    if not isinstance(model, GANAugmentedClassifier):
+        assert names.magnifications_ == ["40X", "100X", "200X"]
+        np.testing.assert_array_equal(numbers.predict_proba(tissue.data), names.predict_proba(tissue.data))
+
+
+@every_classifier
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y": np.zeros(54)}, "at least 2 classes, got 1 class"),
+        ({"y": np.arange(53) % 2}, "inconsistent numbers of samples"),
+        ({"magnification": [40] * 5}, "5 values for 54 samples"),
+        ({"magnification": [40.0] * 53 + [np.nan]}, "`magnification` is missing for 1 samples"),
+        ({"patient": ["a"] * 5}, "5 values for 54 samples"),
+    ],
+)
+def test_bad_metadata_is_refused_and_nothing_is_half_fitted(model, change, message, tissue):
+    model = clone(model)
+    arguments = {"y": tissue.target, "patient": tissue.patient, "magnification": tissue.magnification} | change
+    with pytest.raises(ValueError, match=message):
+        model.fit(tissue.data, **arguments)
+    assert not hasattr(model, "estimator_")
+    assert not hasattr(model, "module_")
+
+
+@every_classifier
+def test_images_of_another_size_are_refused_at_predict(model, tissue):
+    fitted = _fit(model, tissue)
+    if isinstance(model, GANAugmentedClassifier):  # which brings every image to its generator's size
+        assert fitted.predict(tissue.data[:3, :8, :8]).shape == (3,)
+        return
+    with pytest.raises(ValueError, match=r"fitted on inputs of shape \(16, 16, 3\), got \(8, 8, 3\)"):
+        fitted.predict(tissue.data[:3, :8, :8])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"max_epochs": 0}, "'max_epochs' parameter"),
+        ({"penalty": "corral"}, "'penalty' parameter"),
+        ({"augment": "histo"}, "'augment' parameter"),
+        ({"backbone": "resnet81"}, "did you mean"),
+        ({"weights": "imagenet"}, "`weights` needs a torchvision `backbone`"),
+    ],
+)
+def test_bad_parameters_are_refused(parameters, message, tissue):
+    with pytest.raises(ValueError, match=message):
+        CNNClassifier(**parameters).fit(tissue.data, tissue.target)
+
+
+def test_labels_of_weightless_rows_do_not_matter(tissue):
+    weight = np.where(np.arange(54) % 3 == 0, 0.0, 1.0)
+    flipped = np.where(weight == 0, 1 - tissue.target, tissue.target)
+    model = CNNClassifier(max_epochs=2, random_state=0)
+    first = clone(model).fit(tissue.data, tissue.target, sample_weight=weight)
+    second = clone(model).fit(tissue.data, flipped, sample_weight=weight)
+    np.testing.assert_array_equal(first.predict_proba(tissue.data), second.predict_proba(tissue.data))
+
+
+def test_weights_matter_by_their_ratio_alone(tissue):
+    scaled = CNNClassifier(max_epochs=1, random_state=0).fit(tissue.data, tissue.target, sample_weight=[7.0] * 54)
+    plain = CNNClassifier(max_epochs=1, random_state=0).fit(tissue.data, tissue.target)
+    np.testing.assert_allclose(scaled.predict_proba(tissue.data), plain.predict_proba(tissue.data), atol=1e-5)
+
+
+def test_class_weight_multiplies_the_sample_weight(tissue):
+    model = CNNClassifier(max_epochs=2, random_state=0)
+    by_class = clone(model).set_params(class_weight={0: 1.0, 1: 3.0}).fit(tissue.data, tissue.target)
+    by_sample = model.fit(tissue.data, tissue.target, sample_weight=np.where(tissue.target == 1, 3.0, 1.0))
+    np.testing.assert_array_equal(by_class.predict_proba(tissue.data), by_sample.predict_proba(tissue.data))
+
+
+def test_warm_start_goes_on_where_the_last_fit_ended(tissue):
+    model = CNNClassifier(max_epochs=2, warm_start=True, random_state=0).fit(tissue.data, tissue.target)
+    first = model.history_[-1]["class_loss"]
+    module = model.module_
+    model.fit(tissue.data, tissue.target)
+    assert model.module_ is module
+    assert model.history_[0]["class_loss"] < first
+    with pytest.raises(ValueError, match=r"goes on with the classes \[0, 1\]"):
+        model.fit(tissue.data, np.arange(54) % 3)
+
+
+def test_early_stopping_keeps_patients_whole_and_the_best_weights(tissue):
+    model = CNNClassifier(max_epochs=8, early_stopping=True, validation_fraction=0.3, patience=2, random_state=0)
+    held_back = model.validation_mask(tissue.target, tissue.patient)
+    assert not set(tissue.patient[held_back]) & set(tissue.patient[~held_back])
+    assert set(tissue.target[held_back]) == {0, 1}
+    model.fit(tissue.data, tissue.target, patient=tissue.patient)
+    proba = model.predict_proba(tissue.data[held_back])
+    loss = -np.log(proba[np.arange(held_back.sum()), tissue.target[held_back]]).mean()
+    assert loss == pytest.approx(min(row["valid_loss"] for row in model.history_), rel=1e-4)
+
+
+def test_rows_without_a_patient_never_stand_in_the_validation_part(tissue):
+    model = CNNClassifier(early_stopping=True, validation_fraction=0.3, random_state=0)
+    patient = tissue.patient.astype(object)
+    held_back = model.validation_mask(tissue.target, patient)
+    joined = model.validation_mask(np.append(tissue.target, [0, 1, 1]), np.append(patient, [None, None, None]))
+    np.testing.assert_array_equal(joined, np.append(held_back, [False] * 3))
+
+
+def test_early_stopping_without_patients_is_named_a_leak(tissue):
+    with pytest.warns(UserWarning, match="early_stopping=True without `patient`"):
+        CNNClassifier(max_epochs=1, early_stopping=True, random_state=0).fit(tissue.data, tissue.target)
+
+
+def test_keyboard_interrupt_leaves_the_finished_epochs(tissue):
+    class Interrupt(Callback):
+        def on_batch_begin(self, net, training=False, **kwargs):
+            if len(net.history) == 3:
+                raise KeyboardInterrupt
+
+    model = CNNClassifier(max_epochs=9, callbacks=[Interrupt()], random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(tissue.data, tissue.target)
+    assert len(model.history_) == 2
+    assert model.predict(tissue.data).shape == (54,)
+
+
+def test_a_loss_that_is_no_number_stops_the_training_and_says_what_to_lower(tissue):
+    features = tissue.data.reshape(54, -1).astype(float)
+    model = CNNClassifier(lr=1e30, max_epochs=50, random_state=0)
+    with pytest.raises(ValueError, match=r"training loss became .* in epoch .*lower `lr`"):
+        model.fit(features, tissue.target)
+    assert not hasattr(model, "module_")
+
+
+def test_bfloat16_predicts_nearly_the_same(tissue):
+    full = CNNClassifier(max_epochs=2, random_state=0).fit(tissue.data, tissue.target)
+    half = CNNClassifier(max_epochs=2, precision="bfloat16", random_state=0).fit(tissue.data, tissue.target)
+    np.testing.assert_allclose(full.predict_proba(tissue.data), half.predict_proba(tissue.data), atol=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cls", [CNNClassifier, GradientReversalClassifier])
+def test_frozen_backbone_stays_as_it_was_and_its_embeddings_are_computed_once(cls, tissue):
+    calls = []
+
+    def backbone():
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16 * 16 * 3, 5), torch.nn.BatchNorm1d(5))
+        net.register_forward_hook(lambda module, inputs, output: calls.append(len(output)))
+        return net, 5
+
+    model = cls(backbone, trainable="head", max_epochs=4, random_state=0)
+    model.fit(tissue.data, tissue.target, magnification=tissue.magnification)
+    assert sum(calls) == 54  # every image once, whatever the number of epochs
+    frozen = model.module_.encoder[0].module[1]
+    fresh = backbone()[0]
+    assert all(
+        torch.equal(a, b) for a, b in zip(frozen.state_dict().values(), fresh.state_dict().values(), strict=True)
+    )
+    assert model.embedding_dim_ == (128 if cls is GradientReversalClassifier else 5)
+
+
+def test_last_block_alone_trains(tissue):
+    model = CNNClassifier("resnet18", trainable="last_block", image_size=32, max_epochs=1, random_state=0)
+    model.fit(tissue.data, tissue.target)
+    training = {name.split(".")[2] for name, p in model.module_.encoder.named_parameters() if p.requires_grad}
+    assert training == {"layer4"}
+
+
+def test_penalty_without_magnifications_warns_and_trains_as_the_baseline(tissue):
+    model = CNNClassifier(max_epochs=1, penalty="mmd", random_state=0)
+    with pytest.warns(UserWarning, match="penalty='mmd' compares magnifications, got 0"):
+        model.fit(tissue.data, tissue.target)
+    plain = CNNClassifier(max_epochs=1, random_state=0).fit(tissue.data, tissue.target)
+    np.testing.assert_array_equal(model.predict_proba(tissue.data), plain.predict_proba(tissue.data))

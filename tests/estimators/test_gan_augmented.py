@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
+
+from sklearn_magdg.estimators import DCGAN, CNNClassifier, GANAugmentedClassifier, GradientReversalClassifier
+from sklearn_magdg.estimators._gan_augmented import _allot, _filling_up, _Training
+
+
+class RecordingGAN(DCGAN):
+    """A DCGAN that keeps what it was fitted on."""
+
+    def fit(self, X, y=None, *, magnification=None):
+        self.seen_ = X.read(np.arange(len(X))).numpy(), np.asarray(y), magnification
+        return super().fit(X, y, magnification=magnification)
+
+
+class RecordingCNN(CNNClassifier):
+    """A CNNClassifier that keeps what it was fitted on."""
+
+    def fit(self, X, y, *, patient=None, magnification=None, sample_weight=None):
+        self.seen_ = len(X), y, patient, magnification, sample_weight
+        return super().fit(X, y, patient=patient, magnification=magnification, sample_weight=sample_weight)
+
+
+def _model(estimator=None, generator=None, **parameters):
+    estimator = estimator or RecordingCNN(max_epochs=1)
+    generator = generator or RecordingGAN(32, width=2, max_epochs=1)
+    return GANAugmentedClassifier(estimator, generator=generator, **{"random_state": 0} | parameters)
+
+
+def _fit(model, tissue):
+    return model.fit(tissue.data, tissue.target, patient=tissue.patient, magnification=tissue.magnification)
+
+
+def test_generated_rows_have_a_magnification_no_patient_and_the_mean_weight(tissue):
+    model = _model(ratio=0.5)
+    weight = np.linspace(0.5, 2, 54)
+    model.fit(
+        tissue.data, tissue.target, patient=tissue.patient, magnification=tissue.magnification, sample_weight=weight
+    )
+    n, _, patient, magnification, weights = model.estimator_.seen_
+    assert n == 54 + model.n_synthetic_ == 81
+    assert set(magnification[54:]) == {40, 100, 200}
+    assert all(p is None for p in patient[54:])
+    np.testing.assert_allclose(weights[54:], weight.mean())
+
+
+def test_generator_never_sees_the_patients_of_early_stopping(tissue):
+    estimator = RecordingCNN(max_epochs=1, early_stopping=True, validation_fraction=0.3)
+    model = _fit(_model(estimator), tissue)
+    held_back = model.estimator_.validation_mask(tissue.target, tissue.patient)
+    assert 0 < held_back.sum() < 54
+    assert len(model.generator_.seen_[1]) == (~held_back).sum()
+    np.testing.assert_array_equal(model.generator_.seen_[2], tissue.magnification[~held_back])
+    _, y, patient, *_ = model.estimator_.seen_
+    inner = model.estimator_.validation_mask(y, patient)  # what the classifier set aside itself
+    np.testing.assert_array_equal(inner[:54], held_back)
+    assert not inner[54:].any()
+
+
+def test_a_marker_in_the_test_cell_never_reaches_the_generator(tissue):
+    """The test patients' images are pure white; nothing that the generator sees is."""
+    test = tissue.patient == tissue.patient[0]
+    images = np.where(test[:, None, None, None], 255, np.minimum(tissue.data, 200)).astype(np.uint8)
+    rows = np.flatnonzero(~test)
+    model = _model().fit(images[rows], tissue.target[rows], magnification=tissue.magnification[rows])
+    assert model.generator_.seen_[0].max() < 235  # resampling overshoots a little
+    assert len(model.generator_.seen_[0]) == (~test).sum()
+
+
+def test_real_and_generated_images_have_the_generators_size(tissue):
+    model = _fit(_model(), tissue)
+    assert model.estimator_.input_shape_ == (32, 32, 3)
+    assert model.generator_.seen_[0].shape == (54, 32, 32, 3)
+
+
+def test_ratio_zero_is_the_plain_estimator_at_the_generators_size(tissue):
+    model = _fit(_model(ratio=0.0), tissue)
+    assert model.generator_ is None
+    assert model.n_synthetic_ == 0
+    seed = model.estimator_.random_state
+    plain = CNNClassifier(max_epochs=1, image_size=32, random_state=seed).fit(tissue.data, tissue.target)
+    np.testing.assert_array_equal(model.predict_proba(tissue.data), plain.predict_proba(tissue.data))
+
+
+def test_a_frozen_generator_is_used_as_it_is(tissue):
+    generator = DCGAN(32, width=2, max_epochs=1, random_state=0)
+    generator.fit(tissue.data, tissue.target, magnification=tissue.magnification)
+    before = generator.module_["generator"].state_dict()["project.weight"].clone()
+    model = _fit(_model(generator=FrozenEstimator(generator)), tissue)
+    after = model.generator_.module_["generator"].state_dict()["project.weight"]
+    assert (before == after).all()
+    assert model.n_synthetic_ == 54
+
+
+def test_a_plain_generator_is_a_clone_and_stays_unfitted(tissue):
+    generator = DCGAN(32, width=2, max_epochs=1)
+    model = _fit(_model(generator=generator), tissue)
+    assert not hasattr(generator, "module_")
+    assert model.generator_ is not generator
+
+
+def test_gradient_reversal_learns_from_generated_magnifications(tissue):
+    model = _fit(_model(GradientReversalClassifier(max_epochs=1)), tissue)
+    assert model.estimator_.magnifications_ == [40, 100, 200]
+    assert model.history_[0]["domain_chance"] == pytest.approx(1 / 3)
+
+
+def test_paths_are_joined_with_generated_images(tissue, tmp_path):
+    paths = [str(tmp_path / f"{k}.png") for k in range(54)]
+    for image, path in zip(tissue.data, paths, strict=True):
+        Image.fromarray(image).save(path)
+    by_path = _model().fit(paths, tissue.target, magnification=tissue.magnification)
+    by_array = _model().fit(tissue.data, tissue.target, magnification=tissue.magnification)
+    np.testing.assert_array_equal(by_path.predict_proba(paths), by_array.predict_proba(tissue.data))
+
+
+def test_grid_search_tunes_ratio_and_the_inner_estimator(tissue):
+    grid = {"ratio": [0.0, 0.5], "estimator__lr": [1e-3, 1e-2]}
+    search = GridSearchCV(_model(CNNClassifier(max_epochs=1), DCGAN(32, width=2, max_epochs=1)), grid, cv=2)
+    search.fit(tissue.data, tissue.target)
+    assert len(search.cv_results_["params"]) == 4
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def _rows(counts):
+    y = np.repeat([label for label, _ in counts], list(counts.values()))
+    magnification = np.repeat([m for _, m in counts], list(counts.values()))
+    return _Training(None, y, None, magnification, np.ones(len(y)))
+
+
+def test_allotment_follows_the_cells_or_fills_up_the_rare_ones():
+    counts = {(0, 40): 6, (0, 100): 2, (1, 40): 3}
+    assert _allot(_rows(counts), 11, balance=False) == counts
+    assert _allot(_rows(counts), 22, balance=False) == {cell: 2 * n for cell, n in counts.items()}
+    filled = _allot(_rows(counts), 7, balance=True)
+    assert {cell: counts[cell] + filled.get(cell, 0) for cell in counts} == {(0, 40): 6, (0, 100): 6, (1, 40): 6}
+    assert sum(_allot(_rows(counts), 5, balance=False).values()) == 5
+
+
+def test_filling_up_reaches_one_level_and_no_more():
+    np.testing.assert_allclose(_filling_up(np.array([5.0, 1.0, 2.0]), 3), [0, 2, 1])
+    np.testing.assert_allclose(_filling_up(np.array([5.0, 1.0]), 10), [3, 7])
+
+
+def test_a_negative_ratio_and_an_unconditional_generator_are_refused(tissue):
+    with pytest.raises(ValueError, match="'ratio' parameter"):
+        _fit(_model(ratio=-0.1), tissue)
+    with pytest.raises(ValueError, match=r"use DCGAN\(conditional=True\)"):
+        _fit(_model(generator=DCGAN(32, width=2, max_epochs=1, conditional=False)), tissue)

@@ -1,0 +1,377 @@
+import pickle
+import warnings
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_magdg.model_selection import LeaveOneMagnificationOut, make_groups, refit_worst_magnification
+from sklearn_magdg.model_selection._lomo import _deal_patients
+
+
+@pytest.fixture
+def routing():
+    with sklearn.config_context(enable_metadata_routing=True):
+        yield
+
+
+def make_design(n_patients=12, images=3, magnifications=(40, 100, 200), seed=0):
+    """Features, alternating classes by patient, and metadata, in shuffled order."""
+    patient, magnification = np.meshgrid(np.arange(n_patients), magnifications, indexing="ij")
+    patient, magnification = np.repeat(patient.ravel(), images), np.repeat(magnification.ravel(), images)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(patient))
+    y = patient[order] % 2
+    X = rng.normal(size=(len(y), 5)) + y[:, None]
+    return X, y, patient[order], magnification[order]
+
+
+@st.composite
+def designs(draw):
+    """Any patients at any of 2 to 4 magnifications, and a splitter that may fit them."""
+    n = draw(st.integers(7, 60))
+    n_levels = draw(st.integers(2, 4))
+    patient = np.array(draw(st.lists(st.integers(0, 9), min_size=n, max_size=n)))
+    magnification = np.array(draw(st.lists(st.integers(0, n_levels - 1), min_size=n, max_size=n)))
+    y = np.array(draw(st.lists(st.integers(0, 2), min_size=n, max_size=n)))
+    shuffle = draw(st.booleans())
+    seed = draw(st.integers(0, 9)) if shuffle else None
+    cv = LeaveOneMagnificationOut(draw(st.integers(1, 4)), shuffle=shuffle, random_state=seed)
+    return cv, y, patient, np.array([40, 100, 200, 400])[magnification]
+
+
+def split_all(cv, y, patient, magnification):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return list(cv.split(y, y, patient=patient, magnification=magnification))
+
+
+def split_feasible(design):
+    try:
+        return split_all(*design)
+    except ValueError:  # too few patients or magnifications: another test's matter
+        assume(False)
+
+
+for_every_design = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
+)
+
+
+@given(designs())
+@for_every_design
+def test_no_patient_and_no_magnification_is_in_both_sides(design):
+    _, _, patient, magnification = design
+    for train, test in split_feasible(design):
+        assert not set(patient[train]) & set(patient[test])
+        assert not set(magnification[train]) & set(magnification[test])
+        assert len(set(magnification[test])) == 1
+
+
+@given(designs())
+@for_every_design
+def test_train_is_everything_of_other_patients_at_other_magnifications(design):
+    _, _, patient, magnification = design
+    for train, test in split_feasible(design):
+        others = ~np.isin(patient, patient[test]) & (magnification != magnification[test[0]])
+        np.testing.assert_array_equal(train, np.flatnonzero(others))
+
+
+@given(designs())
+@for_every_design
+def test_every_sample_is_tested_exactly_once_and_no_part_is_empty(design):
+    splits = split_feasible(design)
+    tested = np.concatenate([test for _, test in splits])
+    np.testing.assert_array_equal(np.sort(tested), np.arange(len(design[1])))
+    assert all(len(train) and len(test) for train, test in splits)
+
+
+@given(designs())
+@for_every_design
+def test_number_of_splits_is_as_announced_and_repeats_exactly(design):
+    cv, y, patient, magnification = design
+    first, second = split_feasible(design), split_all(*design)
+    assert len(first) == cv.get_n_splits(y, y, patient=patient, magnification=magnification)
+    for (train_1, test_1), (train_2, test_2) in zip(first, second, strict=True):
+        np.testing.assert_array_equal(train_1, train_2)
+        np.testing.assert_array_equal(test_1, test_2)
+
+
+@given(designs(), st.randoms(use_true_random=False))
+@for_every_design
+def test_permuting_rows_only_permutes_indices(design, random):
+    cv, y, patient, magnification = design
+    order = np.array(random.sample(range(len(y)), len(y)))
+    permuted = split_all_or_none(cv, y[order], patient[order], magnification[order])
+    assume(permuted is not None)
+    for (train, test), (train_2, test_2) in zip(split_all(*design), permuted, strict=True):
+        assert set(train) == set(order[train_2])
+        assert set(test) == set(order[test_2])
+
+
+def split_all_or_none(*design):
+    try:
+        return split_all(*design)
+    except ValueError:
+        return None
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 50), st.integers(0, 3)), min_size=1, max_size=40),
+    st.integers(1, 12),
+    st.none() | st.integers(0, 9),
+)
+def test_no_fold_is_empty_where_patients_are_as_many_as_folds(patients, n_folds, seed):
+    assume(len(patients) >= n_folds)
+    n_images, patient_class = np.array(patients).T
+    rng = None if seed is None else np.random.RandomState(seed)
+    fold = _deal_patients(n_images, patient_class, n_folds, rng)
+    assert set(fold) == set(range(n_folds))
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 2)), min_size=1, max_size=30), st.integers(1, 6))
+def test_dealing_agrees_with_a_plain_search_of_the_least_loaded_fold(patients, n_folds):
+    n_images, patient_class = np.array(patients).T
+    in_class, total, expected = Counter(), Counter(), {}
+    for p in sorted(range(len(patients)), key=lambda p: -n_images[p]):
+        c = patient_class[p]
+        f = min(range(n_folds), key=lambda f: (in_class[c, f], total[f], f))
+        expected[p] = f
+        in_class[c, f] += n_images[p]
+        total[f] += n_images[p]
+    fold = _deal_patients(n_images, patient_class, n_folds)
+    assert dict(enumerate(fold.tolist())) == expected
+
+
+def test_folds_are_stratified_and_balanced():
+    rng = np.random.default_rng(0)
+    n_images, patient_class = rng.integers(5, 60, size=90), (np.arange(90) % 3 == 0).astype(int)
+    for seed in (None, np.random.RandomState(0)):
+        fold = _deal_patients(n_images, patient_class, 5, seed)
+        for c in (0, 1):
+            loads = np.bincount(fold, weights=n_images * (patient_class == c))
+            assert np.ptp(loads) <= 0.1 * loads.mean() if seed is None else np.ptp(loads) <= 60
+
+
+def test_shuffle_gives_other_folds_for_other_seeds():
+    _, y, patient, magnification = make_design()
+    tests = [
+        tuple(split_all(LeaveOneMagnificationOut(3, shuffle=True, random_state=s), y, patient, magnification)[0][1])
+        for s in range(5)
+    ]
+    assert len(set(tests)) > 1
+
+
+def test_a_magnification_is_dealt_alike_whichever_others_are_held_out():
+    _, y, patient, magnification = make_design()
+    every = LeaveOneMagnificationOut(3, shuffle=True, random_state=7)
+    one = LeaveOneMagnificationOut(3, shuffle=True, random_state=7, magnifications=[100])
+    for (_, test), (_, test_2) in zip(
+        split_all(every, y, patient, magnification)[3:6],
+        split_all(one, y, patient, magnification),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(test, test_2)
+
+
+def test_magnifications_are_held_out_in_numeric_order():
+    _, y, patient, magnification = make_design()
+    names = np.array([f"{m}X" for m in magnification])
+    for given_order in (None, ["200X", "40X", "100X"]):
+        cv = LeaveOneMagnificationOut(2, magnifications=given_order)
+        held_out = [names[test[0]] for _, test in split_all(cv, y, patient, names)]
+        assert held_out == ["40X", "40X", "100X", "100X", "200X", "200X"]
+
+
+def test_training_uses_magnifications_that_are_never_held_out():
+    _, y, patient, magnification = make_design()
+    cv = LeaveOneMagnificationOut(2, magnifications=[200])
+    train, test = split_all(cv, y, patient, magnification)[0]
+    assert set(magnification[train]) == {40, 100}
+    assert set(magnification[test]) == {200}
+    assert cv.get_n_splits() == 2
+
+
+def test_patient_test_size_sets_aside_a_stratified_share_once_per_magnification():
+    _, y, patient, magnification = make_design(n_patients=20)
+    cv = LeaveOneMagnificationOut(patient_test_size=0.2, random_state=0)
+    splits = split_all(cv, y, patient, magnification)
+    assert len(splits) == 3 == cv.get_n_splits(magnification=magnification)
+    for train, test in splits:
+        assert len(set(patient[test])) == 4
+        assert len({p for p in patient[test] if p % 2}) == 2
+        assert not set(patient[train]) & set(patient[test])
+
+
+@pytest.mark.parametrize("make", [list, np.array, pd.Series, lambda v: np.array(v, dtype=object)])
+def test_metadata_may_come_in_any_container(make):
+    _, y, patient, magnification = make_design()
+    text = [f"p{p:02}" for p in patient]
+    expected = split_all(LeaveOneMagnificationOut(3), y, patient, magnification)
+    got = split_all(LeaveOneMagnificationOut(3), y, make(text), make(magnification.tolist()))
+    for (_, test), (_, test_2) in zip(expected, got, strict=True):
+        np.testing.assert_array_equal(test, test_2)
+
+
+def test_real_valued_or_missing_targets_are_not_stratified():
+    _, y, patient, magnification = make_design()
+    cv = LeaveOneMagnificationOut(3)
+    plain = list(cv.split(y, None, patient=patient, magnification=magnification))
+    real = list(cv.split(y, y + 0.5, patient=patient, magnification=magnification))
+    for (_, test), (_, test_2) in zip(plain, real, strict=True):
+        np.testing.assert_array_equal(test, test_2)
+
+
+def test_make_groups_keeps_types_and_gives_the_same_splits():
+    _, y, patient, magnification = make_design()
+    groups = make_groups(patient, [f"{m}X" for m in magnification])
+    assert groups.shape == (len(y), 2)
+    assert isinstance(groups[0, 0], int)
+    assert isinstance(groups[0, 1], str)
+    cv = LeaveOneMagnificationOut(3)
+    for (_, test), (_, test_2) in zip(cv.split(y, y, groups), split_all(cv, y, patient, magnification), strict=True):
+        np.testing.assert_array_equal(test, test_2)
+
+
+def test_routing_needs_no_request_for_a_bare_estimator_a_pipeline_and_a_nested_search(routing):
+    X, y, patient, magnification = make_design()
+    pipeline = make_pipeline(StandardScaler(), GaussianNB())
+    search = GridSearchCV(
+        pipeline,
+        {"gaussiannb__var_smoothing": [1e-9, 1e-3]},
+        cv=LeaveOneMagnificationOut(2),
+        refit=refit_worst_magnification,
+    )
+    params = {"patient": patient, "magnification": magnification}
+    for model in (GaussianNB(), pipeline, search):
+        scores = cross_validate(model, X, y, cv=LeaveOneMagnificationOut(2), params=params, error_score="raise")[
+            "test_score"
+        ]
+        assert scores.shape == (6,)
+        assert np.isfinite(scores).all()
+
+
+def test_groups_serve_where_routing_is_off_also_in_a_nested_search():
+    X, y, patient, magnification = make_design()
+    groups = make_groups(patient, magnification)
+    cv = LeaveOneMagnificationOut(2)
+    search = GridSearchCV(GaussianNB(), {"var_smoothing": [1e-9, 1e-3]}, cv=cv, refit=refit_worst_magnification)
+    plain = cross_validate(GaussianNB(), X, y, cv=cv, groups=groups)
+    nested = cross_validate(search, X, y, cv=cv, groups=groups, params={"groups": groups}, error_score="raise")
+    assert plain["test_score"].shape == nested["test_score"].shape == (6,)
+
+
+def test_cross_val_predict_works_where_all_are_held_out_and_refuses_a_subset():
+    X, y, patient, magnification = make_design()
+    groups = make_groups(patient, magnification)
+    cv = LeaveOneMagnificationOut(2)
+    assert cross_val_predict(GaussianNB(), X, y, cv=cv, groups=groups).shape == y.shape
+    with pytest.raises(ValueError, match="partitions"):
+        cross_val_predict(GaussianNB(), X, y, cv=LeaveOneMagnificationOut(2, magnifications=[40]), groups=groups)
+
+
+def test_splitter_pickles_and_shows_its_parameters():
+    cv = pickle.loads(pickle.dumps(LeaveOneMagnificationOut(3, magnifications=(40, 100))))
+    assert cv.magnifications == (40, 100)
+    assert "n_patient_folds=3" in repr(cv)
+
+
+def test_test_part_of_one_class_warns_and_names_it():
+    y, patient, magnification = [0, 0, 1, 1, 0, 0], [1, 1, 2, 2, 3, 3], [40, 100] * 3
+    with pytest.warns(UserWarning, match="one class only .magnification 40 fold 0"):
+        LeaveOneMagnificationOut(3).split(y, y, patient=patient, magnification=magnification)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"magnification": [40] * 6}, r"at least 2 magnifications, got 1: \[40\]"),
+        ({"magnification": [40] * 5}, "5 values for 6 samples"),
+        ({"magnification": [40, 100, 40, 100, 40, None]}, "`magnification` is missing for 1 samples"),
+        ({"magnification": [40, 100, 40, 100, 40, np.nan]}, "missing for 1 samples .the first at position 5"),
+        ({"magnification": ["40", "100", "40X", "100", "40", "100"]}, r"several ways, \['40', '40X'\]"),
+        ({"patient": ["a", "a", "b", "b", None, "c"]}, "`patient` is missing for 1 samples"),
+        ({"patient": ["7", "7", 7, 7, 8, 8]}, "mixes text"),
+        ({"patient": np.zeros((6, 2))}, "one value per sample"),
+        ({"patient": None}, "needs `patient`"),
+        ({"magnification": None}, "needs `magnification`"),
+        ({"patient": None, "magnification": None}, "params=.*groups=make_groups"),
+        ({"patient": None, "magnification": None, "groups": [1, 1, 2, 2, 3, 3]}, "make_groups"),
+        (
+            {"patient": [1, 1, 1, 1, 2, 2]},
+            "Magnification 40 has 2 patients.*lower `n_patient_folds` to at most 2",
+        ),
+        ({"y": [0, 1, None, 1, 0, 1]}, "`y` is missing"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(change, words):
+    given_input = {"y": [0, 0, 1, 1, 0, 0], "patient": [1, 1, 2, 2, 3, 3], "magnification": [40, 100] * 3}
+    with pytest.raises(ValueError, match=words):
+        LeaveOneMagnificationOut(3).split(np.zeros(6), **(given_input | change))
+
+
+def test_unknown_held_out_magnification_is_refused():
+    _, y, patient, magnification = make_design()
+    with pytest.raises(ValueError, match=r"holds out \[400\], but the data have \[40, 100, 200\]"):
+        split_all(LeaveOneMagnificationOut(2, magnifications=[40, 400]), y, patient, magnification)
+
+
+def test_empty_train_is_refused():
+    with pytest.raises(ValueError, match="Nothing is left to train on when fold 0 at magnification 40"):
+        LeaveOneMagnificationOut(1).split([1, 1], patient=["a", "a"], magnification=[40, 100])
+
+
+def test_hold_out_of_single_patients_is_refused():
+    cv = LeaveOneMagnificationOut(patient_test_size=0.5)
+    with pytest.raises(ValueError, match="Magnification 40 has no class with 2 patients"):
+        cv.split([0, 0, 1, 1], [0, 0, 1, 1], patient=list("aabb"), magnification=[40, 100] * 2)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"n_patient_folds": 0},
+        {"n_patient_folds": 2.5},
+        {"patient_test_size": 1.0},
+        {"magnifications": []},
+        {"magnifications": "40X"},
+        {"magnifications": [40, 40]},
+        {"random_state": 0},
+    ],
+)
+def test_bad_parameters_are_refused(parameters):
+    with pytest.raises(ValueError, match=next(iter(parameters))):
+        LeaveOneMagnificationOut(**parameters)
+
+
+def test_number_of_splits_needs_the_magnifications():
+    with pytest.raises(ValueError, match="make_groups"):
+        LeaveOneMagnificationOut().get_n_splits()
+    groups = make_groups([1, 2, 3], [40, 100, 200])
+    assert LeaveOneMagnificationOut(4).get_n_splits(groups=groups) == 12
+
+
+@pytest.mark.slow
+def test_a_million_rows_split_in_seconds():
+    from time import perf_counter
+
+    rng = np.random.default_rng(0)
+    patient = rng.integers(0, 50_000, 1_000_000)
+    magnification = rng.choice([40, 100, 200, 400], 1_000_000)
+    start = perf_counter()
+    n_tested = sum(
+        len(test)
+        for _, test in LeaveOneMagnificationOut().split(
+            patient, patient % 3, patient=patient, magnification=magnification
+        )
+    )
+    assert perf_counter() - start < 5
+    assert n_tested == 1_000_000

@@ -1,0 +1,58 @@
+import torch
+from torch import nn
+
+from sklearn_magdg.modules import DomainHead, Objective, TwoHeaded
+
+
+def _net(conditional=False, strength=1.0):
+    torch.manual_seed(0)
+    net = TwoHeaded(nn.Linear(5, 4), 4, 3, DomainHead(4, 3, 2, conditional))
+    net.domain_head.reversal.strength = strength
+    return net
+
+
+def _target(n):
+    generator = torch.Generator().manual_seed(1)
+    return {
+        "label": torch.randint(0, 3, (n,), generator=generator),
+        "magnification": torch.randint(0, 2, (n,), generator=generator),
+        "weight": torch.ones(n),
+    }
+
+
+def _domain_gradient(net, x, target):
+    net.zero_grad()
+    objective = Objective()
+    output = net(x)
+    objective._domain_loss(output.domain_logits, target).backward()
+    return net.encoder.weight.grad.clone()
+
+
+def test_encoder_gets_the_domain_gradient_reversed_and_scaled():
+    x, target = torch.randn(7, 5), _target(7)
+    plain = _domain_gradient(_net(strength=-1.0), x, target)  # two minus signs: the plain gradient
+    torch.testing.assert_close(_domain_gradient(_net(strength=0.5), x, target), -0.5 * plain)
+
+
+def test_strength_zero_leaves_the_encoder_alone_and_trains_the_domain_head():
+    net = _net(strength=0.0)
+    gradient = _domain_gradient(net, torch.randn(7, 5), _target(7))
+    assert not gradient.any()
+    assert net.domain_head.layers[-1].weight.grad.abs().sum() > 0
+
+
+def test_conditional_adversary_reads_the_outer_product():
+    net = _net(conditional=True)
+    embedding, logits = torch.randn(7, 4), torch.randn(7, 3)
+    seen = []
+    net.domain_head.layers.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    net.domain_head(embedding, logits)
+    expected = torch.einsum("nk,nd->nkd", logits.softmax(1), embedding).flatten(1)
+    torch.testing.assert_close(seen[0], expected)
+
+
+def test_sharing_heads_shares_the_parameters_themselves():
+    net = _net()
+    top = TwoHeaded.sharing_heads(nn.Identity(), net)
+    assert top.class_head is net.class_head
+    assert top.domain_head is net.domain_head

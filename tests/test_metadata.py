@@ -1,0 +1,52 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sklearn_magdg._metadata import encode, encode_magnification, magnification_number, sort_names
+
+
+@pytest.mark.parametrize("name", [40, 40.0, np.int64(40), "40", "40X", " 40x ", "40×", "40.0"])
+def test_many_spellings_read_as_forty(name):
+    assert magnification_number(name) == 40
+
+
+@pytest.mark.parametrize("name", ["low", "", "X", "40XX", "4 0", "-40", None])
+def test_other_names_read_as_no_number(name):
+    assert magnification_number(name) is None
+
+
+@given(st.lists(st.integers(1, 9999), unique=True))
+def test_names_that_read_as_numbers_are_sorted_by_them(numbers):
+    assert sort_names([f"{n}X" for n in numbers]) == [f"{n}X" for n in sorted(numbers)]
+
+
+def test_other_names_are_sorted_as_text():
+    assert sort_names({"40X", "100X", "low"}) == ["100X", "40X", "low"]
+
+
+@given(st.lists(st.sampled_from(["7", "007", "b", "a", "10"]), min_size=1))
+def test_codes_lead_back_to_the_values(values):
+    codes, names = encode(values, "patient")
+    assert [names[code] for code in codes] == values
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["a", None, "b"], ["a", np.nan, "b"], pd.Series(["a", pd.NA, "b"], dtype="string"), [1.0, np.nan, 2.0]],
+)
+def test_missing_values_get_the_code_minus_one_or_are_refused(values):
+    assert encode(values, "patient", allow_missing=True).codes.tolist() == [0, -1, 1]
+    with pytest.raises(ValueError, match=r"`patient` is missing for 1 samples .the first at position 1"):
+        encode(values, "patient")
+
+
+def test_values_that_are_all_missing_have_no_names():
+    codes, names = encode([None, None], "patient", allow_missing=True)
+    assert (codes.tolist(), names) == ([-1, -1], [])
+
+
+def test_two_spellings_of_one_magnification_are_refused():
+    with pytest.raises(ValueError, match="several ways"):
+        encode_magnification(["40X", "40x", "100X"])

@@ -68,7 +68,7 @@ class StudyConfig:
     gan_epochs: int = 50
     gan_width: int = 32
     gan_ratio: float = 1.0
-    signature_fraction: float = 0.4
+    signature_fraction: float = 0.5
     seed: int = 0
     threads: int | None = None
 

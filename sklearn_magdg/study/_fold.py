@@ -11,23 +11,23 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_magdg.metrics import expected_calibration_error, patient_recognition_rate
-from sklearn_magdg.model_selection import patient_holdout
 from sklearn_magdg.signature import SparseSignatureSelector
 
 
-def run_fold(model, data, train, test, config):
+def run_fold(model, data, fold, config):
     """Everything the study wants of one fold, as plain JSON.
 
     The honest signature comes from a second encoder, fitted without a part of the training patients: on
     patients that a net was trained on, its embedding separates the classes better than it ever will again.
     """
     started = time.perf_counter()
+    train, test = fold.train, fold.test
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fitted = _fit(model, data, train)
         proba = _align(fitted.predict_proba(data.images[test]), fitted.classes_, len(data.class_names))
         in_sample = _signature(fitted, data, train, test, config)
-        honest = _honest_signature(model, data, train, test, config)
+        honest = _signature(_fit(model, data, fold.encoder), data, fold.signature, test, config)
     scores = score(data.y[test], proba, patient=data.patient[test])
     scores |= {f"signature_{name}": value for name, value in honest["scores"].items()}
     scores |= {f"in_sample_signature_{name}": value for name, value in in_sample["scores"].items()}
@@ -76,14 +76,6 @@ def _align(proba, classes, n_classes):
     aligned = np.zeros((len(proba), n_classes))
     aligned[:, classes] = proba
     return aligned
-
-
-def _honest_signature(model, data, train, test, config):
-    """Signature on the embeddings of training patients that the encoder did not see."""
-    rng = np.random.RandomState(config.seed)
-    kept = patient_holdout(data.patient[train], data.y[train], config.signature_fraction, rng)
-    encoder = _fit(model, data, train[~kept])
-    return _signature(encoder, data, train[kept], test, config)
 
 
 def _signature(encoder, data, rows, test, config):

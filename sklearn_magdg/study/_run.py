@@ -6,10 +6,12 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from sklearn_magdg.estimators._dcgan import is_image_size
 from sklearn_magdg.model_selection import LeaveOneMagnificationOut, audit_splits
+from sklearn_magdg.model_selection._holdout import patient_holdout
 from sklearn_magdg.modules import build_backbone
 from sklearn_magdg.study._data import load_study_data
 from sklearn_magdg.study._fold import run_fold
@@ -21,12 +23,18 @@ _RUN = "run.json"  # the settings and data they belong to
 
 
 class Fold(NamedTuple):
-    """One patient fold of one held-out magnification."""
+    """One patient fold of one held-out magnification, as row numbers.
+
+    ``encoder`` and ``signature`` part ``train`` by patients: the honest signature is chosen on patients that
+    its encoder did not see.
+    """
 
     held_out: object
     number: int
-    train: object
-    test: object
+    train: np.ndarray
+    test: np.ndarray
+    encoder: np.ndarray
+    signature: np.ndarray
 
 
 def run_study(config, out, *, fresh=False, on_start=None, on_fold=None):
@@ -72,7 +80,7 @@ def run_study(config, out, *, fresh=False, on_start=None, on_fold=None):
     for name, fold in todo:
         key = (name, fold.held_out, fold.number)
         if done[key] is None:
-            done[key] = run_fold(models[name], data, fold.train, fold.test, config)
+            done[key] = run_fold(models[name], data, fold, config)
             write_json(_file(folder, name, fold), done[key])
             if on_fold:
                 on_fold(name, fold, done[key])
@@ -88,10 +96,25 @@ def list_folds(data, config):
     audit_splits(splits, data.images, data.y, **metadata).raise_if_leaky(magnifications=True)
     folds = []
     for train, test in splits:
-        held = data.magnification[test][0]
+        held = data.magnification[test][:1].tolist()[0]  # as JSON has it
         number = 1 + sum(fold.held_out == held for fold in folds)
-        folds.append(Fold(held, number, train, test))
+        folds.append(Fold(held, number, train, test, *_part_patients(train, data, config)))
     return folds
+
+
+def _part_patients(train, data, config):
+    rng = np.random.RandomState(config.seed)
+    kept = patient_holdout(data.patient[train], data.y[train], config.signature_fraction, rng)
+    parts = train[~kept], train[kept]
+    for part, what in zip(parts, ("encoder", "signature"), strict=True):
+        patients = [len(np.unique(data.patient[part][data.y[part] == label])) for label in np.unique(data.y)]
+        if min(patients) < 2:
+            counts = dict(zip(data.class_names, patients, strict=True))
+            raise ValueError(
+                f"A training fold leaves the {what} part of the honest signature {counts} patients by class, and 2 "
+                "are needed of each: use more patients, fewer folds or another signature fraction."
+            )
+    return parts
 
 
 def write_json(file, content):

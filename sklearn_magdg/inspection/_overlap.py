@@ -1,0 +1,155 @@
+"""Heat map of the overlap of signatures."""
+
+import numpy as np
+import pandas as pd
+
+from sklearn_magdg.inspection._style import require_matplotlib
+from sklearn_magdg.signature import jaccard_matrix, signature_stability
+
+
+class SignatureOverlapDisplay:
+    """Jaccard overlap of every pair of signatures, beside what chance alone would give.
+
+    Parameters
+    ----------
+    overlap : ndarray of shape (k, k)
+        As from `jaccard_matrix`; `nan` where undefined.
+    labels : list of k str
+        Names of the signatures.
+    sizes : ndarray of shape (k,)
+        Numbers of dimensions.
+    stability : NamedTuple
+        As from `signature_stability`.
+
+    Attributes
+    ----------
+    ax_ : Axes
+        The heat map.
+    figure_ : Figure
+        Its figure.
+    colorbar_ : Colorbar
+        With the chance level as a line.
+
+    See Also
+    --------
+    sklearn_magdg.signature.signature_stability : The numbers of the title.
+
+    Examples
+    --------
+    >>> from sklearn_magdg.inspection import SignatureOverlapDisplay
+    >>> display = SignatureOverlapDisplay.from_signatures(  # doctest: +SKIP
+    ...     [[0, 1, 2], [1, 2, 3], [0, 2]], ["40X", "100X", "200X"], n_features=16
+    ... )
+    """
+
+    def __init__(self, overlap, labels, *, sizes, stability):
+        self.overlap = overlap
+        self.labels = labels
+        self.sizes = sizes
+        self.stability = stability
+
+    @classmethod
+    def from_signatures(cls, signatures, labels, n_features, *, ax=None):
+        """Heat map of given signatures.
+
+        Parameters
+        ----------
+        signatures : list of k array-likes of int
+            Indices of each signature's dimensions.
+        labels : list of k str
+            Names of the signatures (fold, held-out magnification).
+        n_features : int
+            Dimensions of the embedding.
+        ax : Axes, default=None
+            Axes to draw on; a new figure if None.
+
+        Returns
+        -------
+        SignatureOverlapDisplay
+            Drawn.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many labels as signatures, or an index is not below `n_features`.
+        ImportError
+            If matplotlib is missing.
+        """
+        signatures, labels = list(signatures), [str(label) for label in labels]
+        if len(signatures) != len(labels) or not labels:
+            raise ValueError(
+                f"Give one label per signature and at least one, got {len(labels)} for {len(signatures)} signatures."
+            )
+        stability = signature_stability(signatures, n_features)
+        sizes = np.array([len(np.unique(signature)) for signature in signatures])
+        return cls(jaccard_matrix(signatures), labels, sizes=sizes, stability=stability).plot(ax)
+
+    def frame(self):
+        """Numbers drawn, as a table.
+
+        Returns
+        -------
+        DataFrame of shape (k, k)
+            Overlap by label and label.
+        """
+        return pd.DataFrame(self.overlap, index=self.labels, columns=self.labels)
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : Axes, default=None
+            Axes to draw on; a new figure, growing with the number of signatures, if None.
+
+        Returns
+        -------
+        SignatureOverlapDisplay
+            Itself.
+        """
+        plt = require_matplotlib("SignatureOverlapDisplay")
+        if ax is None:
+            side = 2.2 + 0.62 * len(self.labels)
+            _, ax = plt.subplots(figsize=(max(side + 1.4, 5.4), max(side, 4.2)), layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        # dark means alike: one hue of falling lightness, the same in greyscale
+        image = ax.imshow(np.ma.masked_invalid(self.overlap), vmin=0, vmax=1, cmap="Blues")
+        ax.set_facecolor("0.85")  # shows where the overlap is undefined
+        self._write_values()
+        self._label_axes()
+        self._add_colorbar(image)
+        return self
+
+    def _write_values(self):
+        for (row, column), value in np.ndenumerate(self.overlap):
+            text = "undefined" if np.isnan(value) else f"{value:.2f}"
+            size = "x-small" if np.isnan(value) else "medium"
+            colour = "white" if value > 0.55 else "black"
+            self.ax_.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)
+
+    def _label_axes(self):
+        ticks = np.arange(len(self.labels))
+        named = [f"{label}\n({size})" for label, size in zip(self.labels, self.sizes, strict=True)]
+        slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+        self.ax_.set_xticks(ticks, self.labels, **(slanted if max(map(len, self.labels)) > 6 else {}))
+        self.ax_.set_yticks(ticks, named)
+        self.ax_.tick_params(length=0)
+        self.ax_.set_ylabel("signature (number of dimensions)")
+        self.ax_.set_title(self._title(), fontsize="medium")
+        self.ax_.spines[:].set_visible(False)
+
+    def _title(self):
+        if np.isnan(self.stability.stability):
+            return "Stability undefined"
+        _, _, stability, low, high = self.stability
+        return f"Stability {stability:.2f} (95 % interval {low:.2f} to {high:.2f})"
+
+    def _add_colorbar(self, image):
+        self.colorbar_ = self.figure_.colorbar(image, ax=self.ax_, shrink=0.85)
+        self.colorbar_.outline.set_visible(False)
+        chance = self.stability.jaccard_chance
+        if np.isnan(chance):
+            self.colorbar_.set_label("Jaccard overlap")
+            return
+        self.colorbar_.ax.axhline(chance, color="black", linewidth=2)
+        self.colorbar_.set_label(f"Jaccard overlap (line: chance, {chance:.2f})")

@@ -1,0 +1,32 @@
+"""What the displays share: matplotlib on demand, and lines that differ without colour."""
+
+from itertools import cycle, islice
+
+# Okabe and Ito's palette in an order of falling darkness; each method also has its own marker and dash.
+COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)), (0, (6, 1.5, 1, 1.5)))
+
+
+def method_styles(n_methods):
+    """Dicts of `color`, `marker` and `linestyle`, one per method; all three repeat only together after 84."""
+    return list(
+        islice(
+            (
+                {"color": color, "marker": marker, "linestyle": dash}
+                for color, marker, dash in zip(cycle(COLOURS), cycle(MARKERS), cycle(DASHES), strict=False)
+            ),
+            n_methods,
+        )
+    )
+
+
+def require_matplotlib(caller):
+    """`matplotlib.pyplot`, or one sentence on how to get it."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            f'{caller} needs matplotlib: install it with `pip install "sklearn-magdg[report]"`.'
+        ) from error
+    return plt

@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.metrics import brier_score_loss
+
+from sklearn_magdg.metrics import brier_decomposition
+
+forecasts = st.integers(1, 12).flatmap(
+    lambda n: st.tuples(
+        arrays(np.int64, n, elements=st.integers(0, 1)),
+        arrays(np.float64, n, elements=st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.7, 1.0]) | st.floats(0, 1)),
+        arrays(np.int64, n, elements=st.integers(1, 4)),
+    )
+)
+
+
+def three_classes(n_samples=7, seed=0):
+    rng = np.random.default_rng(seed)
+    return np.array(["a", "b", "c"])[np.arange(n_samples) % 3], rng.dirichlet(np.ones(3), n_samples)
+
+
+def test_a_case_by_hand():
+    # two forecasts: 0.25 with outcomes (0), 0.75 with outcomes (0, 1, 1): already isotonic, recalibrated to 0, 2/3
+    score, miscalibration, discrimination, uncertainty = brier_decomposition([0, 0, 1, 1], [0.25, 0.75, 0.75, 0.75])
+    recalibrated = (0 + (2 / 3) ** 2 + 2 * (1 / 3) ** 2) / 4
+    assert score == pytest.approx((0.25**2 + 0.75**2 + 2 * 0.25**2) / 4)
+    assert miscalibration == pytest.approx(score - recalibrated)
+    assert discrimination == pytest.approx(0.25 - recalibrated)
+    assert uncertainty == pytest.approx(0.25)
+
+
+def test_forecasts_in_the_wrong_order_do_not_discriminate():
+    score, miscalibration, discrimination, uncertainty = brier_decomposition([1, 0], [0.2, 0.6])
+    assert discrimination == pytest.approx(0)
+    assert miscalibration == pytest.approx(score - uncertainty)
+
+
+@given(forecasts)
+def test_parts_add_up_and_are_not_negative(case):
+    y, p, weight = case
+    score, miscalibration, discrimination, uncertainty = brier_decomposition(y, p, sample_weight=weight)
+    assert score == pytest.approx(miscalibration - discrimination + uncertainty, abs=1e-12)
+    assert miscalibration >= 0
+    assert 0 <= discrimination <= uncertainty + 1e-12 <= 0.25 + 2e-12
+    assert score == pytest.approx(np.average((y - p) ** 2, weights=weight), abs=1e-12)
+
+
+@given(forecasts)
+def test_weights_are_repetitions(case):
+    y, p, weight = case
+    weighted = brier_decomposition(y, p, sample_weight=weight)
+    np.testing.assert_allclose(weighted, brier_decomposition(y.repeat(weight), p.repeat(weight)), atol=1e-9)
+
+
+@given(forecasts)
+def test_swapping_the_classes_changes_nothing(case):
+    y, p, _ = case
+    np.testing.assert_allclose(brier_decomposition(y, p), brier_decomposition(1 - y, 1 - p), atol=1e-9)
+
+
+@given(forecasts)
+def test_an_increasing_map_moves_only_miscalibration(case):
+    y, p, _ = case
+    p = np.round(p, 3)
+    np.testing.assert_allclose(brier_decomposition(y, p)[2:], brier_decomposition(y, p / 2)[2:], atol=1e-9)
+
+
+def test_score_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    y, p = np.array(["benign", "malignant"])[rng.integers(0, 2, 31)], rng.random(31)
+    expected = brier_score_loss(y, p, pos_label="malignant")
+    both = np.column_stack([1 - p, p])
+    assert brier_decomposition(y, p).score == pytest.approx(expected)
+    np.testing.assert_allclose(brier_decomposition(y, both), brier_decomposition(y, p))
+    np.testing.assert_allclose(brier_decomposition(y, 1 - p, pos_label="benign"), brier_decomposition(y, p))
+
+
+def test_three_classes_are_the_sum_of_one_against_the_rest():
+    y, proba = three_classes()
+    parts = brier_decomposition(y, proba)
+    assert parts.score == pytest.approx(brier_score_loss(y, proba, labels=["a", "b", "c"]))
+    rest = [brier_decomposition(y == label, proba[:, k]) for k, label in enumerate("abc")]
+    np.testing.assert_allclose(parts, np.sum(rest, axis=0))
+    named = brier_decomposition(y[y != "b"], proba[y != "b"], labels=["a", "b", "c"])
+    assert named.score == pytest.approx(brier_score_loss(y[y != "b"], proba[y != "b"], labels=["a", "b", "c"]))
+
+
+def test_single_precision_probabilities_are_accepted():
+    y, proba = three_classes()
+    np.testing.assert_allclose(
+        brier_decomposition(y, proba.astype(np.float32)), brier_decomposition(y, proba), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("y", [[0, 0, 0], [1, 1, 1]])
+def test_one_outcome_has_no_uncertainty(y):
+    parts = brier_decomposition(y, [0.2, 0.4, 0.6])
+    assert parts.score == pytest.approx(np.mean((np.array(y) - [0.2, 0.4, 0.6]) ** 2))
+    assert parts.discrimination == parts.uncertainty == 0
+
+
+@pytest.mark.parametrize(
+    ("y", "proba", "options", "message"),
+    [
+        ([0, 1], [0.2, 1.2], {}, r"in \[0, 1\], got values from 0.2 to 1.2"),
+        ([0, 1], [[0.2, 0.8], [0.5, 0.6]], {}, "row 1 sums to 1.1"),
+        ([0, 1, 1], [0.2, 0.8], {}, "has 3 samples and `y_proba` has 2"),
+        (["a", "b", "c"], [0.2, 0.8, 0.1], {}, "for 2 classes, got 3"),
+        (["a", "b"], [0.2, 0.8], {"pos_label": "c"}, "`pos_label='c'` is not among"),
+        (["a", "b"], [[0.2, 0.8], [0.4, 0.6]], {"pos_label": "c"}, "`pos_label='c'` is not among"),
+        (["a", "c"], [0.2, 0.8], {"labels": ["a", "b"]}, r"holds \['c'\], not among the labels"),
+        (["a", "b"], [[0.2, 0.8, 0], [0.5, 0.5, 0]], {}, "3 columns for 2 labels"),
+        (["a", "a"], [0.2, 0.8], {}, "one label only"),
+    ],
+)
+def test_errors_say_what_came(y, proba, options, message):
+    with pytest.raises(ValueError, match=message):
+        brier_decomposition(y, proba, **options)

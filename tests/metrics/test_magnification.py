@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, brier_score_loss
+
+from sklearn_magdg.metrics import by_magnification, worst_magnification
+
+magnification = np.array(["100X", "40X", "100X", "40X", "40X", "400X", "100X"])
+y_true = np.array([0, 1, 1, 1, 0, 1, 1])
+y_pred = np.array([0, 1, 0, 1, 1, 1, 0])
+
+
+def test_every_magnification_has_its_value_in_numeric_order():
+    values = by_magnification(accuracy_score, y_true, y_pred, magnification=magnification)
+    assert list(values.items()) == [("40X", pytest.approx(2 / 3)), ("100X", pytest.approx(1 / 3)), ("400X", 1.0)]
+
+
+def test_integers_stay_integers():
+    assert list(by_magnification(accuracy_score, [0, 1], [0, 1], magnification=[400, 40])) == [40, 400]
+
+
+def test_two_dimensional_scores_and_weights_are_taken_along():
+    proba = np.column_stack([1 - y_pred * 0.9, y_pred * 0.9])
+    weight = np.arange(7)
+    values = by_magnification(
+        lambda y, p, sample_weight: np.average((y - p[:, 1]) ** 2, weights=sample_weight),
+        y_true,
+        proba,
+        magnification=magnification,
+        sample_weight=weight,
+    )
+    rows = magnification == "40X"
+    assert values["40X"] == pytest.approx(brier_score_loss(y_true[rows], proba[rows, 1], sample_weight=weight[rows]))
+
+
+def test_worst_is_the_smallest_accuracy_and_the_largest_loss():
+    worst = worst_magnification(accuracy_score, y_true, y_pred, magnification=magnification)
+    loss = worst_magnification(
+        lambda y, p: 1 - accuracy_score(y, p), y_true, y_pred, magnification=magnification, greater_is_better=False
+    )
+    assert worst == pytest.approx(1 / 3)
+    assert loss == pytest.approx(2 / 3)
+
+
+def test_an_undefined_value_makes_the_worst_undefined():
+    assert np.isnan(worst_magnification(lambda y, p: np.nan, [0, 1], [0, 1], magnification=[40, 40]))
+
+
+def test_lengths_that_differ_are_refused():
+    with pytest.raises(ValueError, match="has 2 values for 3 samples"):
+        by_magnification(accuracy_score, [0, 1, 1], [0, 1, 1], magnification=[40, 100])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        by_magnification(accuracy_score, [0, 1, 1], [0, 1], magnification=[40, 100, 40])

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+ABSENT = "the real BreaKHis images are absent: set MAGDG_BREAKHIS"
+
 
 @pytest.fixture(scope="session")
 def breakhis_root():
@@ -10,5 +12,11 @@ def breakhis_root():
     beside = Path(__file__).resolve().parents[2] / "shared" / "BreaKHis_v1"
     root = Path(os.environ.get("MAGDG_BREAKHIS", beside))
     if not root.is_dir():
-        pytest.skip("the real BreaKHis images are absent: set MAGDG_BREAKHIS")
+        pytest.skip(ABSENT)
     return root
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many tests had to do without the real images."""
+    skipped = [report for report in terminalreporter.getreports("skipped") if ABSENT in str(report.longrepr)]
+    terminalreporter.write_line(f"{len(skipped)} tests skipped because the real BreaKHis images are absent")

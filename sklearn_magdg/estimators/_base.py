@@ -219,17 +219,12 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         return rows.take(~held_back), rows.take(held_back)
 
     def validation_mask(self, label, patient):
-        """Rows set aside for early stopping: a class-stratified part of the patients.
+        """Mask of the rows set aside for early stopping: a class-stratified part of the patients.
 
-        It depends on the rows that have a patient alone, so that synthetic rows without one leave it as it is.
+        It depends on the rows that have a patient alone: generated rows, which have none, leave it as it is.
         """
         if patient is None:
-            warnings.warn(
-                "early_stopping=True without `patient`: images of one patient may stand on both sides of the "
-                "validation split, which flatters its loss; pass `patient` to `fit`.",
-                UserWarning,
-            )
-            patient = np.arange(len(label))
+            patient = image_as_patient(len(label))
         rng = check_random_state(self.random_state)
         held_back = patient_holdout(patient, label, self.validation_fraction, rng)
         if not held_back.any():
@@ -362,6 +357,16 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def image_as_patient(n):
+    """Every image as a patient of its own, with a warning of what that leaks."""
+    warnings.warn(
+        "early_stopping=True without `patient`: images of one patient may stand on both sides of the validation "
+        "split, which flatters its loss; pass `patient` to `fit`.",
+        UserWarning,
+    )
+    return np.arange(n)
 
 
 def check_labels(estimator, y, n):

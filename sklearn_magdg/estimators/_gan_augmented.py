@@ -19,7 +19,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from sklearn_magdg._metadata import as_column, encode_magnification
-from sklearn_magdg.estimators._base import check_labels
+from sklearn_magdg.estimators._base import check_labels, image_as_patient
 from sklearn_magdg.estimators._cnn import CNNClassifier
 from sklearn_magdg.estimators._dcgan import DCGAN
 from sklearn_magdg.estimators._sources import ArraySource, JoinedSource, RowsOf, as_source
@@ -114,13 +114,14 @@ class GANAugmentedClassifier(
         real = self._check_training_data(X, y, patient, magnification, sample_weight, estimator, generator)
         seen = real.take(~_kept_from_generator(estimator, real))
         counts = _allot(seen, round(self.ratio * len(seen.y)), self.balance)
-        self.n_synthetic_ = sum(counts.values())
-        self.generator_, self.image_size_ = None, _image_size(generator)
         training = real
-        if self.n_synthetic_:
-            self.generator_ = generator.fit(seen.source, seen.y, magnification=seen.magnification)
-            training = real.joined_with(_generate(self.generator_, counts, rng), weight=seen.weight.mean())
+        if counts:
+            generator.fit(seen.source, seen.y, magnification=seen.magnification)
+            training = real.joined_with(_generate(generator, counts, rng), weight=seen.weight.mean())
         self.estimator_ = estimator.fit(training.source, training.y, **training.metadata())
+        self.generator_ = generator if counts else None
+        self.n_synthetic_ = sum(counts.values())
+        self.image_size_ = generator.image_size
         return self
 
     def predict_proba(self, X):
@@ -136,12 +137,14 @@ class GANAugmentedClassifier(
         return self._fitted().transform(self._read(X))
 
     def _check_training_data(self, X, y, patient, magnification, sample_weight, estimator, generator):
-        source = as_source(self, X, reset=True, image_size=_image_size(generator))
+        source = as_source(self, X, reset=True, image_size=generator.image_size)
         y = check_labels(self, y, len(source))
         weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
         if magnification is not None:
             encode_magnification(magnification, len(y))
             magnification = as_column(magnification, "magnification")
+        if patient is None and getattr(estimator, "early_stopping", False):
+            patient = image_as_patient(len(y))
         if patient is not None:
             patient = as_column(patient, "patient", len(y)).astype(object)
         return _Training(source, y, patient, magnification, weight)
@@ -214,10 +217,6 @@ def _seeded_clone(estimator, rng):
         return estimator
     names = sorted(name for name in estimator.get_params() if name.split("__")[-1] == "random_state")
     return estimator.set_params(**{name: rng.randint(_MAX_SEED) for name in names})
-
-
-def _image_size(generator):
-    return generator.image_size
 
 
 def _kept_from_generator(estimator, real):

@@ -36,6 +36,7 @@ class FeatureInput(nn.Module):
         self.register_buffer("std", torch.ones(n_features))
 
     def measure(self, features):
+        """Take mean and standard deviation from `features` (n, d); returns itself."""
         std = features.std(0, unbiased=False)
         self.mean.copy_(features.mean(0))
         self.std.copy_(torch.where(std > 0, std, 1.0))  # a constant feature stays 0
@@ -45,6 +46,7 @@ class FeatureInput(nn.Module):
         return (features - self.mean) / self.std
 
     def inverse(self, standardised):
+        """Features in their own scale again."""
         return standardised * self.std + self.mean
 
 

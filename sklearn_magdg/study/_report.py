@@ -4,11 +4,16 @@ import base64
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader
+from matplotlib.figure import Figure
 
+from sklearn_magdg.inspection import MagnificationScoreDisplay, ReliabilityDisplay, SignatureOverlapDisplay
 from sklearn_magdg.study._results import RESULT_FILES
 from sklearn_magdg.study._tables import magnification_name, tables
+
+_FIGURE_SCORES = {"auc": "AUC", "brier": "Brier score (lower is better)"}
 
 
 def write_report(out):
@@ -39,26 +44,65 @@ def write_report(out):
 
 def draw_figures(out, summary):
     """(title, note, file) of each figure, in the order of the page."""
-    (out / "figures").mkdir(exist_ok=True)
     results, predictions = pd.read_csv(out / "results.csv"), pd.read_csv(out / "predictions.csv")
     signatures = json.loads((out / "signatures.json").read_text())
-    figures = [
-        ("Scores by held-out magnification", "Every dot is a patient fold, the marker their mean.",
-         "scores", _draw_scores(results)),
-        ("Overlap of the signatures across folds", "Signatures of unseen patients; each fold has its own encoder.",
-         "signature_overlap", _draw_overlap(signatures, summary)),
+    drawings = [
+        ("scores", "Scores by held-out magnification", "A small point is a patient fold, the large one their mean.",
+         _draw_scores(results)),
+        ("signature_overlap", "Overlap of the signatures across folds",
+         "Jaccard index of the signatures of unseen patients; rows and columns are held-out magnification / fold.",
+         _draw_overlap(signatures, summary)),
     ]  # fmt: skip
     if "y_proba" in predictions:
-        figures.insert(1, (
-            "Reliability", f"Probability of {summary['class_names'][1]}, all held-out magnifications together.",
-            "reliability", _draw_reliability(predictions),
-        ))  # fmt: skip
-    written = []
-    for title, note, name, figure in figures:
-        file = out / "figures" / f"{name}.png"
-        figure.savefig(file, dpi=110, bbox_inches="tight")
-        written.append((title, note, file))
-    return written
+        note = (
+            f"Predicted probability of {summary['class_names'][1]} against its recalibrated (CORP) frequency, all "
+            "held-out magnifications together; in the legend Brier = miscalibration - discrimination + uncertainty."
+        )
+        drawings.insert(1, ("reliability", "Reliability", note, _draw_reliability(predictions, summary["class_names"])))
+    return [(title, note, _save(figure, out / "figures" / f"{name}.png")) for name, title, note, figure in drawings]
+
+
+def _draw_scores(results):
+    width = 2.2 + 0.9 * results["held_out"].nunique()
+    figure = Figure(figsize=(2 * width, 4.2), layout="constrained")
+    for ax, (score, name) in zip(figure.subplots(1, 2), _FIGURE_SCORES.items(), strict=True):
+        MagnificationScoreDisplay.from_frame(results, score=score, score_name=name, ax=ax)
+    return figure
+
+
+def _draw_reliability(predictions, class_names):
+    figure = Figure(figsize=(5.4, 6.8), layout="constrained")
+    ReliabilityDisplay.from_predictions(
+        np.array(class_names)[predictions["y_true"]],
+        predictions["y_proba"],
+        groups=predictions["method"],
+        labels=class_names,
+        pos_label=class_names[1],
+        ax=figure.subplots(),
+    )
+    return figure
+
+
+def _draw_overlap(signatures, summary):
+    methods = summary["methods"]
+    labels = [f"{magnification_name(held_out)} / {fold}" for held_out, fold in summary["folds"]]
+    side, n_columns = 2.4 + 0.42 * len(labels), min(2, len(methods))
+    n_rows = -(-len(methods) // n_columns)
+    figure = Figure(figsize=(1.1 * side * n_columns, side * n_rows), layout="constrained")
+    axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for ax, method in zip(axes, methods, strict=False):
+        own = [np.array(s["unseen_patients"], dtype=int) for s in signatures if s["method"] == method]
+        SignatureOverlapDisplay.from_signatures(own, labels, summary["overlap"][method]["embedding_dim"], ax=ax)
+        ax.set_title(f"{method}\n{ax.get_title()}")
+    for ax in axes[len(methods) :]:
+        ax.remove()
+    return figure
+
+
+def _save(figure, file):
+    file.parent.mkdir(exist_ok=True)
+    figure.savefig(file, dpi=110)
+    return file
 
 
 def _template():

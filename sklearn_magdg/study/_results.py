@@ -103,6 +103,7 @@ def summarise(results, predictions, signatures, data, config):
         "class_names": data.class_names,
         "methods": methods,
         "held_out": held_out,
+        "folds": [list(fold) for fold in dict.fromkeys(zip(results["held_out"], results["fold"], strict=True))],
         "table": score_table(results, predictions),
         "overlap": {method: _overlaps(signatures, method) for method in methods},
         "paper": PAPER,
@@ -150,7 +151,6 @@ def _overlaps(signatures, method):
     """Overlap across a method's folds, both kinds of signature."""
     own = [s for s in signatures if s["method"] == method]
     return {
-        "folds": [f"{s['held_out']} / {s['fold']}" for s in own],
         "embedding_dim": own[0]["embedding_dim"],
         **{kind: _overlap([s[kind] for s in own], own[0]["embedding_dim"]) for kind in KINDS},
     }

@@ -24,12 +24,12 @@ SCORES = [
 SIGNATURES = [
     ("signature_size", "Signature size, unseen patients", ".0f", "dimensions kept, chosen on patients that "
      "the encoder did not see; mean over folds ± standard deviation"),
-    ("signature_auc", "AUC of that signature alone", ".3f", "mean over folds"),
-    ("signature_f1", "F1 of that signature alone", ".3f", "mean over folds"),
+    ("signature_auc", "AUC of the unseen-patients signature alone", ".3f", "mean over folds"),
+    ("signature_f1", "F1 of the unseen-patients signature alone", ".3f", "mean over folds"),
     ("in_sample_signature_size", "Signature size, in sample", ".0f", "the paper's way: dimensions kept, chosen "
      "on the encoder's own training patients; mean over folds ± standard deviation"),
-    ("in_sample_signature_auc", "AUC of that signature alone", ".3f", "mean over folds"),
-    ("in_sample_signature_f1", "F1 of that signature alone", ".3f", "mean over folds"),
+    ("in_sample_signature_auc", "AUC of the in-sample signature alone", ".3f", "mean over folds"),
+    ("in_sample_signature_f1", "F1 of the in-sample signature alone", ".3f", "mean over folds"),
 ]  # fmt: skip
 _KIND_NAMES = dict(zip(KINDS, ("unseen patients", "in sample (the paper's way)"), strict=True))
 

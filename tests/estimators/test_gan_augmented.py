@@ -60,6 +60,17 @@ def test_generator_never_sees_the_patients_of_early_stopping(tissue):
     assert not inner[54:].any()
 
 
+def test_early_stopping_without_patients_still_keeps_generated_images_out_of_the_validation_part(tissue):
+    model = _model(RecordingCNN(max_epochs=1, early_stopping=True, validation_fraction=0.3))
+    with pytest.warns(UserWarning, match="without `patient`"):
+        model.fit(tissue.data, tissue.target)
+    _, y, patient, *_ = model.estimator_.seen_
+    inner = model.estimator_.validation_mask(y, patient)
+    assert inner[:54].any()
+    assert not inner[54:].any()
+    assert len(model.generator_.seen_[1]) == 54 - inner.sum()
+
+
 def test_a_marker_in_the_test_cell_never_reaches_the_generator(tissue):
     """The test patients' images are pure white; nothing that the generator sees is."""
     test = tissue.patient == tissue.patient[0]

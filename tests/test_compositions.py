@@ -125,7 +125,7 @@ def test_without_routing_groups_and_params_do_the_same(tissue):
     np.testing.assert_array_equal(plain["test_score"], routed["test_score"])
 
 
-def test_the_compositions_leak_nothing(tissue):
+def test_the_splitter_of_the_compositions_leaks_nothing(tissue):
     audit_splits(CV, tissue.data, tissue.target, **_metadata(tissue)).raise_if_leaky(magnifications=True)
 
 

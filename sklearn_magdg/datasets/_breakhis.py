@@ -76,8 +76,8 @@ def load_breakhis(
     ----------
     root : str or os.PathLike
         The extracted archive, a folder up to two levels above it, or any folder inside it.
-    magnifications : int or sequence of int, default=(40, 100, 200, 400)
-        Magnifications to load, each of which must be there.
+    magnifications : int, sequence of int or None, default=(40, 100, 200, 400)
+        Magnifications to load, each of which must be there; None loads those that are.
     target : {"label", "subtype"}, default="label"
         Classes: benign and malignant, or the 8 subtypes.
     patient_by : {"accession", "slide"}, default="accession"
@@ -145,8 +145,10 @@ def load_breakhis(
     """
     _check_option("target", target, ("label", "subtype"))
     _check_option("patient_by", patient_by, ("accession", "slide"))
-    magnifications = _check_magnifications(magnifications)
     images = _index(root)
+    if magnifications is None:
+        magnifications = images["magnification"].unique()
+    magnifications = _check_magnifications(magnifications)
     images = images[images["magnification"].isin(_present(images, magnifications, root))]
     inventory = _take_inventory(images, magnifications) if verify else None
     bunch = _to_bunch(images, target, patient_by, inventory, as_frame)

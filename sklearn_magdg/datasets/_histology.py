@@ -139,6 +139,7 @@ def make_histology(
     >>> print(histology.patient[0], histology.target_names[histology.target[0]])
     P01 benign
     """
+    _check_whole(n_patients=n_patients, images_per_cell=images_per_cell, image_size=image_size)
     _check_at_least(2, n_patients=n_patients)
     _check_at_least(1, images_per_cell=images_per_cell)
     _check_at_least(8, image_size=image_size)
@@ -154,6 +155,12 @@ def make_histology(
             images.append(render(traits, optics[magnification], image_size, seed))
             keys.append((patient, magnification))
     return _bunch(np.stack(images), *np.array(keys).T)
+
+
+def _check_whole(**parameters):
+    for name, value in parameters.items():
+        if not isinstance(value, Integral):
+            raise ValueError(f"`{name}` must be a whole number, got {value!r}.")
 
 
 def _check_at_least(lowest, **parameters):

@@ -1,11 +1,13 @@
 """The fit, predict and transform that the three classifiers share."""
 
+import copy
 import warnings
 from numbers import Integral, Real
 from os import PathLike
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import (
@@ -40,11 +42,12 @@ from sklearn_magdg.modules import (
     Objective,
     TwoHeaded,
     build_backbone,
+    check_backbone,
     last_block,
     perceptron,
 )
 
-_MAX_SEED = np.iinfo(np.int32).max
+MAX_SEED = np.iinfo(np.int32).max
 
 
 class Rows(NamedTuple):
@@ -65,11 +68,7 @@ class Rows(NamedTuple):
 
 
 class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
-    """Fit, predict and transform by a net; subclasses add a second head or a penalty through four hooks.
-
-    The hooks are `_build_domain_head`, `_build_projection`, `_build_objective` and `_build_batches`, and
-    `_method_callbacks` for what they log.
-    """
+    """Fit, predict and transform by a net; subclasses add a second head or a penalty through the hooks below."""
 
     __metadata_request__fit = {"patient": True, "magnification": True}
 
@@ -128,16 +127,17 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
             For inputs of unknown shape, a single class, metadata of another length, or a loss that is no
             longer finite.
         KeyboardInterrupt
-            Raised again after the epochs that were completed have been stored.
+            Raised again after the completed epochs, if any, have been stored.
         """
         self._validate_params()
         rows, classes, magnifications = self._check_training_data(X, y, patient, magnification, sample_weight)
         rows, valid = self._split_validation(rows)
-        seed = check_random_state(self.random_state).randint(_MAX_SEED)
+        seed = check_random_state(self.random_state).randint(MAX_SEED)
         with seeded(seed), threads(self.n_jobs):
             module = self._start_module(rows, classes, magnifications)
             history, interrupted = self._train(module, rows, valid)
-        self._store(module, history, classes, magnifications, rows.source)
+        if history:
+            self._store(module, history, classes, magnifications, rows.source)
         if interrupted:
             raise KeyboardInterrupt
         return self
@@ -215,10 +215,10 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         """Training rows and, with early stopping, those of the patients set aside."""
         if not self.early_stopping:
             return rows, None
-        held_back = self.validation_mask(rows.label, rows.patient)
+        held_back = self._validation_mask(rows.label, rows.patient)
         return rows.take(~held_back), rows.take(held_back)
 
-    def validation_mask(self, label, patient):
+    def _validation_mask(self, label, patient):
         """Mask of the rows set aside for early stopping: a class-stratified part of the patients.
 
         It depends on the rows that have a patient alone: generated rows, which have none, leave it as it is.
@@ -232,46 +232,45 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         return held_back
 
     def _start_module(self, rows, classes, magnifications):
-        n_magnifications = 0 if magnifications is None else len(magnifications)
         if self.warm_start and hasattr(self, "module_"):
-            return self._continued_module(classes, n_magnifications)
+            return self._continued_module(rows.source, classes, magnifications)
+        n_magnifications = 0 if magnifications is None else len(magnifications)
         encoder, n_features = self._build_encoder(rows.source)
         domain_head = self._build_domain_head(n_features, len(classes), n_magnifications)
         module = TwoHeaded(encoder, n_features, len(classes), domain_head)
         return module.to(resolve_device(self.device), memory_format=torch.channels_last)
 
-    def _continued_module(self, classes, n_magnifications):
-        if not np.array_equal(classes, self.classes_):
-            raise ValueError(
-                f"warm_start=True goes on with the classes {self.classes_.tolist()}, got {classes.tolist()}; "
-                "set warm_start=False to start afresh."
-            )
-        head = self.module_.domain_head
-        known = n_magnifications if head is None else head.layers[-1].out_features
-        if known != n_magnifications:
-            raise ValueError(
-                f"warm_start=True goes on with {known} magnifications, got {n_magnifications}; "
-                "set warm_start=False to start afresh."
-            )
-        return self.module_
+    def _continued_module(self, source, classes, magnifications):
+        """A copy of the last fit's module, so that a failing fit leaves that one as it is."""
+        now = {"classes": classes.tolist(), "magnifications": magnifications, "input shape": source.shape}
+        then = [self.classes_.tolist(), self.magnifications_, self.input_shape_]
+        for (what, new), old in zip(now.items(), then, strict=True):
+            if new != old:
+                raise ValueError(
+                    f"warm_start=True goes on with the {what} {old}, got {new}; set warm_start=False to start afresh."
+                )
+        return copy.deepcopy(self.module_)
 
     def _build_encoder(self, source):
         if len(source.shape) == 1:
             return self._build_feature_encoder(source)
-        augment = AUGMENTATIONS.get(self.augment, self.augment) if isinstance(self.augment, str) else self.augment
-        backbone, n_features = build_backbone(self.backbone, self.weights, augment)
+        augment = AUGMENTATIONS[self.augment] if isinstance(self.augment, str) else self.augment
+        input_layer, net, n_features = build_backbone(self.backbone, self.weights, augment)
+        check_backbone(input_layer, net, n_features, source.shape)
         if self.trainable == "last_block":
-            return Frozen(backbone, last_block(backbone)), n_features
+            return nn.Sequential(input_layer, Frozen(net, last_block(net))), n_features
         if self.trainable == "head":
             projection, width = self._build_projection(n_features)
-            return nn.Sequential(Frozen(backbone), FeatureInput(n_features), projection), width
-        return backbone, n_features
+            return nn.Sequential(input_layer, Frozen(net), FeatureInput(n_features), projection), width
+        return nn.Sequential(input_layer, net), n_features
 
     def _build_feature_encoder(self, source):
-        if self.trainable != "all" or self.augment is not None or callable(self.backbone):
+        untouched = {"backbone": "auto", "weights": None, "trainable": "all", "augment": None}
+        touched = [name for name, default in untouched.items() if getattr(self, name) != default]
+        if touched:
             raise ValueError(
-                "X holds features, which have no image backbone to freeze, no images to augment: with 2-D X "
-                "leave `trainable`, `augment` and `backbone` at their defaults."
+                f"X holds features (2-D), for which the encoder is a perceptron: leave {touched} at the default, "
+                "or give images."
             )
         n_inputs, n_features = source.shape[0], 32
         measured = FeatureInput(n_inputs).measure(source.read(np.arange(len(source))))
@@ -305,15 +304,16 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
 
     def _train_on_features(self, module, rows, valid):
         """With a frozen backbone: its features computed once, unless augmentation changes them every time."""
-        frozen, measured, projection = module.encoder
-        features = self._features(frozen, rows.source)
+        input_layer, frozen, measured, projection = module.encoder
+        backbone = nn.Sequential(input_layer, frozen)
+        features = self._features(backbone, rows.source)
         measured.measure(torch.from_numpy(features))
         if self.augment is not None:
             return module, rows, valid
         top = TwoHeaded.sharing_heads(nn.Sequential(measured, projection), module)
         rows = rows._replace(source=ArraySource(features))
         if valid is not None:
-            valid = valid._replace(source=ArraySource(self._features(frozen, valid.source)))
+            valid = valid._replace(source=ArraySource(self._features(backbone, valid.source)))
         return top, rows, valid
 
     def _features(self, backbone, source):
@@ -371,17 +371,26 @@ def image_as_patient(n):
 
 def check_labels(estimator, y, n):
     """`y` as a 1-D array of `n` labels of at least two classes."""
-    y = column_or_1d(y, warn=True)
-    if y.dtype.kind == "f":
-        assert_all_finite(y, input_name="y")
-    check_classification_targets(y)
-    check_consistent_length(range(n), y)
+    y = read_labels(y, n)
     classes = np.unique(y)
     if len(classes) < 2:
         raise ValueError(
             f"{type(estimator).__name__} needs at least 2 classes, got 1 class: {classes[0]!r}; "
             "add images of another class."
         )
+    return y
+
+
+def read_labels(y, n):
+    """`y` as a 1-D array of `n` labels, none missing."""
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind == "f":
+        assert_all_finite(y, input_name="y")
+    missing = np.flatnonzero(pd.isna(y)) if y.dtype.kind == "O" else []
+    if len(missing):
+        raise ValueError(f"`y` is missing for {len(missing)} samples, the first at position {missing[0]}; drop them.")
+    check_classification_targets(y)
+    check_consistent_length(range(n), y)
     return y
 
 

@@ -159,6 +159,11 @@ class CNNClassifier(BaseNetClassifier):
             return Objective()
         return Objective(penalty=self.penalty, penalty_weight=self.penalty_weight, n_magnifications=n_magnifications)
 
+    def _balance_groups(self, rows):
+        if self.penalty in ("vrex", "group_dro") and rows.magnification is not None:
+            return rows.magnification  # or weights themselves would pass for risk
+        return super()._balance_groups(rows)
+
     def _build_projection(self, n_features):
         if self.penalty in ("coral", "mmd"):  # a frozen embedding has nothing to align with
             return trainable_projection(n_features)

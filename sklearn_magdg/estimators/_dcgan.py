@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sklearn_magdg._metadata import as_column, encode_magnification
+from sklearn_magdg.estimators._base import MAX_SEED, read_labels
 from sklearn_magdg.estimators._callbacks import LogParts, StopIfNotFinite
 from sklearn_magdg.estimators._sources import as_source
 from sklearn_magdg.estimators._training import (
@@ -31,8 +32,6 @@ from sklearn_magdg.modules import (
     ImageGenerator,
     diff_augment,
 )
-
-_MAX_SEED = np.iinfo(np.int32).max
 
 
 def is_image_size(size):
@@ -222,9 +221,11 @@ class DCGAN(BaseEstimator):
         self._validate_params()
         if not is_image_size(self.image_size):
             raise ValueError(f"`image_size` must be a multiple of 16 from 32 to 128, got {self.image_size}.")
+        if len(self.betas) != 2:
+            raise ValueError(f"`betas` must be a pair of numbers, got {self.betas!r}.")
         source = as_source(self, X, reset=True, image_size=self.image_size)
         labels, cells = self._read_cells(len(source), y, magnification)
-        seed = check_random_state(self.random_state).randint(_MAX_SEED)
+        seed = check_random_state(self.random_state).randint(MAX_SEED)
         with seeded(seed):
             module = self._build_module(source, len(cells))
             self.history_ = self._train(module, source, _codes_of(labels, cells))
@@ -263,7 +264,7 @@ class DCGAN(BaseEstimator):
             raise ValueError(f"`n` must be an integer of at least 1, got {n!r}.")
         rng = check_random_state(random_state)
         code = self._draw_cells(n, y, magnification, rng)
-        values = self._generate(code, rng.randint(_MAX_SEED))
+        values = self._generate(code, rng.randint(MAX_SEED))
         return values, self._labels_of(code)
 
     def _labels_of(self, code):
@@ -275,8 +276,7 @@ class DCGAN(BaseEstimator):
             return [(None, None)] * n, [(None, None)]
         if y is None:
             raise ValueError("DCGAN(conditional=True) needs labels: pass `y` to `fit`, or set conditional=False.")
-        y = column_or_1d(y)
-        check_consistent_length(y, range(n))
+        y = read_labels(y, n)
         if magnification is None:
             labels = [(label, None) for label in y]
         else:

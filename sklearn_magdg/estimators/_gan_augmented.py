@@ -15,16 +15,14 @@ from sklearn.base import (
 )
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from sklearn_magdg._metadata import as_column, encode_magnification
-from sklearn_magdg.estimators._base import check_labels, image_as_patient
+from sklearn_magdg.estimators._base import MAX_SEED, BaseNetClassifier, check_labels, image_as_patient
 from sklearn_magdg.estimators._cnn import CNNClassifier
 from sklearn_magdg.estimators._dcgan import DCGAN
 from sklearn_magdg.estimators._sources import ArraySource, JoinedSource, RowsOf, as_source
-
-_MAX_SEED = np.iinfo(np.int32).max
 
 
 class GANAugmentedClassifier(
@@ -42,7 +40,7 @@ class GANAugmentedClassifier(
         What is trained; None is ``CNNClassifier()``. A clone is fitted.
     generator : DCGAN or FrozenEstimator(DCGAN), default=None
         What generates; None is ``DCGAN()``. A plain generator is refitted on every training set, a fitted
-        one inside ``FrozenEstimator`` is used as it is.
+        one inside ``FrozenEstimator`` is used as it is: if it has seen test images, they leak.
     ratio : float, default=1.0
         Generated images per real training image, at least 0.
     balance : bool, default=False
@@ -56,8 +54,10 @@ class GANAugmentedClassifier(
     estimator_ : fitted classifier
     generator_ : fitted generator, or None with ``ratio=0``
     n_synthetic_ : int
-    classes_, history_, embedding_dim_, n_features_in_
+    classes_, history_, embedding_dim_
         Of ``estimator_``.
+    n_features_in_ : int
+        For 2-D X.
 
     References
     ----------
@@ -78,8 +78,8 @@ class GANAugmentedClassifier(
     __metadata_request__fit = {"patient": True, "magnification": True}
 
     _parameter_constraints = {
-        "estimator": [None, HasMethods(["fit", "predict_proba"])],
-        "generator": [None, HasMethods(["fit", "sample"]), FrozenEstimator],
+        "estimator": [None, BaseNetClassifier],
+        "generator": [None, DCGAN, FrozenEstimator],
         "ratio": [Interval(Real, 0, None, closed="left")],
         "balance": ["boolean"],
         "random_state": ["random_state"],
@@ -137,13 +137,14 @@ class GANAugmentedClassifier(
         return self._fitted().transform(self._read(X))
 
     def _check_training_data(self, X, y, patient, magnification, sample_weight, estimator, generator):
-        source = as_source(self, X, reset=True, image_size=generator.image_size)
+        n_jobs = estimator.n_jobs
+        source = as_source(self, X, reset=True, image_size=generator.image_size, n_jobs=n_jobs)
         y = check_labels(self, y, len(source))
         weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
         if magnification is not None:
             encode_magnification(magnification, len(y))
             magnification = as_column(magnification, "magnification")
-        if patient is None and getattr(estimator, "early_stopping", False):
+        if patient is None and estimator.early_stopping:
             patient = image_as_patient(len(y))
         if patient is not None:
             patient = as_column(patient, "patient", len(y)).astype(object)
@@ -154,7 +155,7 @@ class GANAugmentedClassifier(
         return self.estimator_
 
     def _read(self, X):
-        return as_source(self, X, reset=False, image_size=self.image_size_)
+        return as_source(self, X, reset=False, image_size=self.image_size_, n_jobs=self.estimator_.n_jobs)
 
     @property
     def classes_(self):
@@ -216,14 +217,14 @@ def _seeded_clone(estimator, rng):
     if isinstance(estimator, FrozenEstimator):
         return estimator
     names = sorted(name for name in estimator.get_params() if name.split("__")[-1] == "random_state")
-    return estimator.set_params(**{name: rng.randint(_MAX_SEED) for name in names})
+    return estimator.set_params(**{name: rng.randint(MAX_SEED) for name in names})
 
 
 def _kept_from_generator(estimator, real):
     """Rows that `estimator` will set aside for early stopping, which the generator must not see either."""
-    if not getattr(estimator, "early_stopping", False):
+    if not estimator.early_stopping:
         return np.zeros(len(real.y), dtype=bool)
-    return estimator.validation_mask(real.y, real.patient)
+    return estimator._validation_mask(real.y, real.patient)
 
 
 def _allot(rows, n_synthetic, balance):
@@ -253,6 +254,10 @@ def _generate(generator, counts, rng):
     y = np.repeat(_column([cell[0] for cell in counts]), list(counts.values()))
     magnification = np.repeat(_column([cell[1] for cell in counts]), list(counts.values()))
     by_magnification = None if magnification[0] is None else magnification
+    if by_magnification is not None and generator.cells_[0][1] is None:
+        raise ValueError(
+            "The frozen generator was fitted without `magnification`, which is given here: fit it with magnifications."
+        )
     values, labels = generator.sample(len(y), y, magnification=by_magnification, random_state=rng)
     return values, labels, magnification
 

@@ -147,7 +147,7 @@ random_state
         return Objective(domain_weight=self.domain_weight)
 
     def _is_balanced(self, rows):
-        return self.balance_magnifications and rows.magnification is not None
+        return self.balance_magnifications and rows.magnification is not None and np.ptp(rows.magnification) > 0
 
     def _build_batches(self, rows):
         if self._is_balanced(rows):

@@ -54,7 +54,28 @@ class PathSource:
         return torch.from_numpy(np.stack(images))
 
     def resized(self, size):
-        return PathSource(self.paths, size, self.n_jobs)
+        return self if size == self.size else ResizedSource(self, size)
+
+
+class ResizedSource:
+    """Images of a source, resampled once more when they are read."""
+
+    def __init__(self, source, size):
+        self.source = source
+        self.size = size
+
+    def __len__(self):
+        return len(self.source)
+
+    @property
+    def shape(self):
+        return (self.size, self.size, 3)
+
+    def read(self, indices):
+        return torch.from_numpy(resize_images(self.source.read(indices).numpy(), self.size))
+
+    def resized(self, size):
+        return self if size == self.size else ResizedSource(self, size)
 
 
 class JoinedSource:
@@ -107,7 +128,7 @@ class RowsOf:
         return RowsOf(self.source.resized(size), self.rows)
 
 
-_SOURCES = (ArraySource, PathSource, JoinedSource, RowsOf)
+_SOURCES = (ArraySource, PathSource, ResizedSource, JoinedSource, RowsOf)
 
 
 def as_source(estimator, X, *, reset, image_size=None, n_jobs=None):
@@ -132,12 +153,24 @@ def as_source(estimator, X, *, reset, image_size=None, n_jobs=None):
     if isinstance(X, _SOURCES):
         return X.resized(image_size) if image_size and len(X.shape) == 3 else X
     paths = as_paths(X)
+    if isinstance(X, list | tuple) and len(X) and np.ndim(X[0]) == 3:
+        X = np.asarray(X)
+    is_images = paths is not None or getattr(X, "ndim", 2) == 4
+    if reset and is_images:
+        _forget_features(estimator)
     if paths is not None:
         return PathSource(_not_empty(paths), image_size or _PATH_SIZE, n_jobs)
-    if getattr(X, "ndim", 2) == 4:
+    if is_images:
         return ArraySource(_resize_if_needed(_as_uint8(_not_empty(np.asarray(X))), image_size))
     features = validate_data(estimator, X, reset=reset, dtype=np.float32, order="C")
     return ArraySource(_writeable(features))
+
+
+def _forget_features(estimator):
+    """Remove what an earlier fit on features left behind."""
+    for name in ("n_features_in_", "feature_names_in_"):
+        if hasattr(estimator, name):
+            delattr(estimator, name)
 
 
 def _not_empty(X):

@@ -86,7 +86,7 @@ class BalancedBatches:
     def __init__(self, groups, batch_size):
         self.members = [np.flatnonzero(groups == g) for g in np.unique(groups)]
         self.per_group = max(1, batch_size // len(self.members))
-        self.n_batches = max(1, round(len(groups) / (self.per_group * len(self.members))))
+        self.n_batches = len(ShuffledBatches(len(groups), batch_size))
 
     def __len__(self):
         return self.n_batches
@@ -105,13 +105,12 @@ def load_batches(data, batches):
 
 
 class Net(NeuralNet):
-    """skorch's loop over our batches, in the wanted precision, telling a stop from an interrupt."""
+    """skorch's loop over our batches, in the wanted precision."""
 
     def __init__(self, *args, batches=None, precision="float32", **kwargs):
         super().__init__(*args, **kwargs)
         self.batches = batches
         self.precision = precision
-        self.stopped_by_callback_ = False
 
     def get_iterator(self, dataset, training=False):
         if training:
@@ -121,13 +120,6 @@ class Net(NeuralNet):
     def infer(self, x, **fit_params):
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             return super().infer(x, **fit_params)
-
-    def notify(self, method_name, **cb_kwargs):
-        try:
-            super().notify(method_name, **cb_kwargs)
-        except KeyboardInterrupt:  # skorch's way for a callback to end the training
-            self.stopped_by_callback_ = method_name == "on_epoch_end"
-            raise
 
 
 def train(module, objective, data, batches, *, valid=None, patience=5, callbacks=None, device, **net_params):
@@ -154,8 +146,13 @@ def train(module, objective, data, batches, *, valid=None, patience=5, callbacks
     ).initialize()
     net.partial_fit(data)
     history = completed_epochs(net)
-    finished = len(history) == net.max_epochs or net.stopped_by_callback_
-    return history, not finished
+    return history, len(history) < net.max_epochs and not _stopped_early(net)
+
+
+def _stopped_early(net):
+    """Whether an early-stopping callback ended the training: skorch has it raise the same KeyboardInterrupt."""
+    stoppers = [callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping)]
+    return any(stopper.misses_ >= stopper.patience for stopper in stoppers)
 
 
 def completed_epochs(net):

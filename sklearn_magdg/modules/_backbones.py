@@ -22,9 +22,10 @@ class ImageInput(nn.Module):
         self.register_buffer("std", 255 * torch.tensor(std).reshape(3, 1, 1))
 
     def forward(self, images):
-        if self.training and self.augment is not None:
-            images = self.augment(images)
-        return (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        with torch.autocast(images.device.type, enabled=False):  # resampling needs the full precision
+            if self.training and self.augment is not None:
+                images = self.augment(images)
+            return (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
 
 
 class FeatureInput(nn.Module):
@@ -74,8 +75,8 @@ def _conv_block(n_in, n_out, stride):
 
 
 def small_cnn(width=24, n_features=128):
-    """Five strided convolutions and a global average: for a CPU, any image size, few patients."""
-    return nn.Sequential(
+    """Five convolutions and a global average, for a CPU, any image size and few patients; and its width."""
+    net = nn.Sequential(
         _conv_block(3, width, 2),
         _conv_block(width, 2 * width, 2),
         _conv_block(2 * width, 2 * width, 1),
@@ -84,6 +85,7 @@ def small_cnn(width=24, n_features=128):
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
     )
+    return net, n_features
 
 
 def _last_linear(model):
@@ -106,6 +108,8 @@ def torchvision_backbone(name, weights=None):
     if weights not in (None, "imagenet"):
         _load_weights(model, name, Path(weights))
     head = _last_linear(model)
+    if getattr(model, "aux_logits", False):
+        raise ValueError(f"`backbone` {name!r} trains through auxiliary outputs; choose 'resnet18', for example.")
     if head is None:
         raise ValueError(f"`backbone` {name!r} has no linear classifier to replace; choose 'resnet18', for example.")
     n_features = model.get_submodule(head).in_features
@@ -131,19 +135,19 @@ def _load_weights(model, name, path):
 
 
 class Frozen(nn.Module):
-    """A backbone of which only ``trainable_block`` (or nothing) trains; the rest stays in eval mode."""
+    """A module of which only the named `blocks` (or nothing) train; the rest stays in eval mode."""
 
-    def __init__(self, module, trainable_block=None):
+    def __init__(self, module, blocks=()):
         super().__init__()
         self.module = module.requires_grad_(False)
-        self.block_name = trainable_block
-        if trainable_block is not None:
-            module.get_submodule(trainable_block).requires_grad_(True)
+        self.blocks = tuple(blocks)
+        for block in self.blocks:
+            module.get_submodule(block).requires_grad_(True)
 
     def train(self, mode=True):
         super().train(False)
-        if self.block_name is not None:
-            self.module.get_submodule(self.block_name).train(mode)
+        for block in self.blocks:
+            self.module.get_submodule(block).train(mode)
         self.training = mode
         return self
 
@@ -151,34 +155,57 @@ class Frozen(nn.Module):
         return self.module(x)
 
 
-def last_block(backbone):
-    """Name of the last stage that holds parameters: ``layer4`` of a ResNet, ``features.18`` of MobileNetV2."""
-    name, module = "", backbone
+def last_block(module, least=0.02, most=0.9):
+    """Names of a net's last stage with weights and of what follows it: ``["layer4"]`` of a ResNet.
+
+    A stage holds at least the share `least` of the parameters, so that a closing norm is not taken for one,
+    and at most the share `most`, so that a container of stages is looked into.
+    """
+    total, names, taken, prefix = _n_parameters(module), [], 0.0, ""
     while True:
-        children = [(n, m) for n, m in module.named_children() if next(m.parameters(), None) is not None]
-        if not children:
-            return name
-        child_name, child = children[-1]
-        name = f"{name}.{child_name}" if name else child_name
-        if len(children) > 1 and not _is_list_of_stages(child):
-            return name
-        module = child
+        for name, child in reversed(list(module.named_children())):
+            share = _n_parameters(child) / total
+            if share > most and len(list(child.children())):
+                prefix, module = f"{prefix}{name}.", child
+                break
+            names += [f"{prefix}{name}"] if share else []
+            taken += share
+            if taken >= least:
+                return names
+        else:
+            return names
 
 
-def _is_list_of_stages(module):
-    # A torchvision `features` container is descended into; a residual stage (`layer4`) is a block itself.
-    return isinstance(module, nn.Sequential) and len(module) > 4
+def _n_parameters(module):
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def build_backbone(backbone, weights, augment):
-    """Image encoder by name or callable, its input layer included, and the width of its embedding."""
+    """Input layer, net by name or callable, and the width of its embedding."""
+    if weights is not None and (callable(backbone) or backbone == "auto"):
+        raise ValueError(
+            "`weights` needs a torchvision `backbone` such as 'mobilenet_v2'; a callable loads its weights itself."
+        )
     if callable(backbone):
-        module, n_features = backbone()
-        return nn.Sequential(ImageInput(augment), module), n_features
+        return ImageInput(augment), *backbone()
     if backbone == "auto":
-        if weights is not None:
-            raise ValueError("`weights` needs a torchvision `backbone` such as 'mobilenet_v2', got backbone='auto'.")
-        module, n_features = small_cnn(), 128
-        return nn.Sequential(ImageInput(augment), module), n_features
-    module, n_features = torchvision_backbone(backbone, weights)
-    return nn.Sequential(ImageInput(augment, _IMAGENET_MEAN, _IMAGENET_STD), module), n_features
+        return ImageInput(augment), *small_cnn()
+    return ImageInput(augment, _IMAGENET_MEAN, _IMAGENET_STD), *torchvision_backbone(backbone, weights)
+
+
+def check_backbone(input_layer, net, n_features, image_shape):
+    """Refuse a net that cannot turn an image of `image_shape` into `n_features` numbers."""
+    blank = torch.zeros(1, *image_shape, dtype=torch.uint8)
+    try:
+        with torch.no_grad():
+            shape = tuple(net.eval()(input_layer.eval()(blank)).shape)
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"`backbone` cannot take images of shape {tuple(image_shape)} ({reason}); choose another net or size."
+        ) from error
+    finally:
+        net.train()
+        input_layer.train()
+    if shape != (1, n_features):
+        raise ValueError(f"`backbone` must give ({n_features},) numbers an image, got {shape[1:]}.")

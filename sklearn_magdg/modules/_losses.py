@@ -21,7 +21,8 @@ def _groups(values, magnification):
 def coral(embedding, magnification):
     """Squared distance of covariances and means of each pair of magnifications.
 
-    Sun & Saenko 2016, eq. 1; the means are DomainBed's addition, without which a shift goes unseen.
+    Sun & Saenko 2016, eq. 1, up to a constant factor; the means are DomainBed's addition, without which a
+    shift goes unseen.
     """
     groups = [g for g in _groups(embedding, magnification) if len(g) > 1]
     covariances = [torch.cov(g.T).reshape(embedding.shape[1], -1) for g in groups]

@@ -66,7 +66,6 @@ def _option(text, panel=None, **more):
 
 @app.command()
 def run(
-    out: Annotated[Path, _option("Folder for the results.")],
     data: Annotated[str | None, _option("Folder of BreaKHis, or a CSV, TSV or Parquet manifest.", _DATA)] = None,
     synthetic: Annotated[bool, _option("Render tissue instead (make_histology).", _DATA)] = False,
     methods: Annotated[str, _option("Comma-separated; also conditional, coral, mmd, vrex, group_dro.")] = ",".join(
@@ -100,13 +99,14 @@ def run(
     ] = _DEFAULT.signature_fraction,
     seed: Annotated[int, _option("Decides everything random.")] = _DEFAULT.seed,
     threads: Annotated[int | None, _option("Threads; default torch's own number.", min=1)] = None,
+    out: Annotated[Path, _option("Folder for the results.")] = Path("runs/study"),
     fresh: Annotated[bool, _option("Delete another run's results in the folder first.")] = False,
 ):
     """Run the whole study: every method on every held-out magnification and patient fold."""
     if synthetic == (data is not None):
         raise typer.BadParameter("give either --data PATH or --synthetic.")
     settings = {name: value for name, value in locals().items() if name in StudyConfig.__dataclass_fields__}
-    settings |= {"methods": tuple(_names(methods)), "held_out": _magnifications(held_out)}
+    settings |= {"methods": tuple(dict.fromkeys(_names(methods))), "held_out": _magnifications(held_out)}
     settings |= {"target": target.value, "patient_by": patient_by.value, "trainable": trainable.value}
     with _one_sentence(out):
         _run(StudyConfig(**settings), out, fresh)
@@ -192,7 +192,7 @@ def _one_sentence(out):
     """Errors that a user can mend end the command with one sentence and status 2; an interrupt with 130."""
     try:
         yield
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(2) from error
     except KeyboardInterrupt:
@@ -207,4 +207,4 @@ def _names(text):
 def _magnifications(text):
     if text is None:
         return None
-    return tuple(int(name) if name.isdigit() else name for name in _names(text))
+    return tuple(int(name) if name.isdigit() else name for name in _names(text))  # "100X" and "2.5" stay text

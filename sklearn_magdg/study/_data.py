@@ -1,6 +1,7 @@
 """The images of a study, in memory at one size, with the identity of every row."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,16 +31,33 @@ class StudyData(NamedTuple):
 
 def load_study_data(config):
     """Rendered tissue, BreaKHis (a folder) or a manifest (a file), as `config` says."""
+    if config.data is None or Path(config.data).is_file():
+        _refuse_breakhis_options(config)
     if config.data is None:
         return _rendered(config)
     path = Path(config.data)
     if path.is_file():
         bunch, root = load_manifest(path), path.parent
+    elif path.is_dir():
+        bunch, root = _load_any_breakhis(path, config), path
     else:
-        bunch, root = load_breakhis(path, target=config.target, patient_by=config.patient_by), path
+        raise FileNotFoundError(
+            f"There is neither a folder nor a file {config.data!r}; give the folder of BreaKHis or a manifest table."
+        )
     images = ImageReader(config.image_size, n_jobs=config.threads).transform(bunch.data)
     ids = np.array([_relative(file, root) for file in bunch.data])
     return _study_data(bunch, images, ids, f"{len(images)} images of {path.name}")
+
+
+def _refuse_breakhis_options(config):
+    if config.target != "label" or config.patient_by != "accession":
+        raise ValueError("`target` and `patient_by` are options of BreaKHis: leave them out with other images.")
+
+
+def _load_any_breakhis(path, config):
+    """BreaKHis with whichever magnifications are there."""
+    options = {"target": config.target, "patient_by": config.patient_by}
+    return load_breakhis(path, magnifications=None, **options)
 
 
 def _rendered(config):
@@ -63,14 +81,13 @@ def _study_data(bunch, images, ids, description):
             f"The study needs images of at least 2 classes, got only {bunch.target_names[y[0]]!r}; "
             "add images of another class."
         )
-    names = [str(name) for name in bunch.target_names]
+    present, y = np.unique(y, return_inverse=True)  # a part of a collection may lack a class
+    names = [str(bunch.target_names[code]) for code in present]
     n_patients = len(np.unique(bunch.patient))
     description = f"{description}, {n_patients} patients, classes {', '.join(names)}"
     return StudyData(images, y, names, bunch.patient, bunch.magnification, ids, description)
 
 
 def _relative(file, root):
-    try:
-        return Path(file).resolve().relative_to(Path(root).resolve()).as_posix()
-    except ValueError:
-        return Path(file).name
+    file, root = Path(os.path.abspath(file)), Path(os.path.abspath(root))
+    return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()

@@ -13,6 +13,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_magdg.metrics import expected_calibration_error, patient_recognition_rate
 from sklearn_magdg.signature import SparseSignatureSelector
 
+_NO_SIGNATURE = {"dimensions": [], "scores": dict.fromkeys(("size", "auc", "f1", "brier"), np.nan)}
+
+
+def fewest_patients(data, rows):
+    """Number of patients of the class that has the fewest among `rows`, of the classes there."""
+    patients, y = data.patient[rows], data.y[rows]
+    return min((len(np.unique(patients[y == label])) for label in np.unique(y)), default=0)
+
 
 def run_fold(model, data, fold, config):
     """Everything the study wants of one fold, as plain JSON.
@@ -27,7 +35,7 @@ def run_fold(model, data, fold, config):
         fitted = _fit(model, data, train)
         proba = _align(fitted.predict_proba(data.images[test]), fitted.classes_, len(data.class_names))
         in_sample = _signature(fitted, data, train, test, config)
-        honest = _signature(_fit(model, data, fold.encoder), data, fold.signature, test, config)
+        honest = _honest_signature(model, data, fold, config)
     scores = score(data.y[test], proba, patient=data.patient[test])
     scores |= {f"signature_{name}": value for name, value in honest["scores"].items()}
     scores |= {f"in_sample_signature_{name}": value for name, value in in_sample["scores"].items()}
@@ -60,7 +68,7 @@ def score(y_true, proba, *, patient):
         "f1": f1_score(y_true, y_pred, average="binary" if binary else "macro") if len(present) > 1 else np.nan,
         "balanced_accuracy": balanced_accuracy_score(y_true, y_pred) if len(present) > 1 else np.nan,
         "brier": brier_score_loss(y_true, y_score, labels=labels),
-        "ece": expected_calibration_error(y_true, y_score),
+        "ece": expected_calibration_error(y_true, y_score, labels=labels),
         "patient_recognition_rate": patient_recognition_rate(y_true, y_pred, patient=patient),
     }
 
@@ -78,8 +86,16 @@ def _align(proba, classes, n_classes):
     return aligned
 
 
+def _honest_signature(model, data, fold, config):
+    if not len(fold.signature):
+        return _NO_SIGNATURE
+    return _signature(_fit(model, data, fold.encoder), data, fold.signature, fold.test, config)
+
+
 def _signature(encoder, data, rows, test, config):
     """Signature chosen on `rows`, and how a classifier on these dimensions alone does on `test`."""
+    if fewest_patients(data, rows) < 2:  # which the folds of the selector need
+        return _NO_SIGNATURE
     embedding, y = encoder.transform(data.images[rows]), data.y[rows]
     selector = SparseSignatureSelector(random_state=config.seed)
     selector.fit(embedding, y, patient=data.patient[rows])

@@ -44,7 +44,7 @@ def write_report(out):
 
 def draw_figures(out, summary):
     """(title, note, file) of each figure, in the order of the page."""
-    results, predictions = pd.read_csv(out / "results.csv"), pd.read_csv(out / "predictions.csv")
+    results, predictions = _read_table(out / "results.csv"), _read_table(out / "predictions.csv")
     signatures = json.loads((out / "signatures.json").read_text())
     drawings = [
         ("scores", "Scores by held-out magnification", "A small point is a patient fold, the large one their mean.",
@@ -60,6 +60,11 @@ def draw_figures(out, summary):
         )
         drawings.insert(1, ("reliability", "Reliability", note, _draw_reliability(predictions, summary["class_names"])))
     return [(title, note, _save(figure, out / "figures" / f"{name}.png")) for name, title, note, figure in drawings]
+
+
+def _read_table(file):
+    # A magnification may be called "NA", a patient "007".
+    return pd.read_csv(file, dtype={"patient": str}, keep_default_na=False, na_values=[""])
 
 
 def _draw_scores(results):
@@ -86,7 +91,7 @@ def _draw_reliability(predictions, class_names):
 def _draw_overlap(signatures, summary):
     methods = summary["methods"]
     labels = [f"{magnification_name(held_out)} / {fold}" for held_out, fold in summary["folds"]]
-    side, n_columns = 2.4 + 0.42 * len(labels), min(2, len(methods))
+    side, n_columns = 3.4 + 0.42 * len(labels), min(2, len(methods))
     n_rows = -(-len(methods) // n_columns)
     figure = Figure(figsize=(1.1 * side * n_columns, side * n_rows), layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()

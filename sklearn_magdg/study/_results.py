@@ -98,7 +98,7 @@ def summarise(results, predictions, signatures, data, config):
     held_out = sort_names(set(results["held_out"]))
     return {
         "settings": config.identity(),
-        "versions": _versions(),
+        "versions": package_versions(),
         "data": data.description,
         "class_names": data.class_names,
         "methods": methods,
@@ -128,7 +128,7 @@ def score_table(results, predictions):
 
 def _mean_scores(folds):
     scores = folds.drop(columns=["method", "held_out", "fold", *POOLED])
-    means = scores.mean()
+    means = scores.mean()  # without folds whose score is undefined
     means["n_test"], means["n_train"] = folds["n_test"].sum(), folds["n_train"].mean()
     spreads = scores[["auc", "f1", "signature_size", "in_sample_signature_size"]].std().add_suffix("_sd")
     return {"n_folds": len(folds), **means, **spreads}
@@ -143,7 +143,7 @@ def _pooled_scores(images):
         labels = np.arange(len(columns))
     return {
         "brier": brier_score_loss(y_true, y_proba, labels=labels),
-        "ece": expected_calibration_error(y_true, y_proba),
+        "ece": expected_calibration_error(y_true, y_proba, labels=labels),
     }
 
 
@@ -165,7 +165,8 @@ def _overlap(signatures, embedding_dim):
     }
 
 
-def _versions():
+def package_versions():
+    """Versions that a result depends on."""
     packages = ("sklearn-magdg", "scikit-learn", "torch", "torchvision", "skorch", "numpy")
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 

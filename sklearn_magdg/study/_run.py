@@ -3,20 +3,23 @@
 import json
 import os
 import shutil
+import warnings
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 import numpy as np
-import torch
 
+from sklearn_magdg._metadata import magnification_number
 from sklearn_magdg.estimators._dcgan import is_image_size
+from sklearn_magdg.estimators._training import seeded, threads
 from sklearn_magdg.model_selection import LeaveOneMagnificationOut, audit_splits
 from sklearn_magdg.model_selection._holdout import patient_holdout
-from sklearn_magdg.modules import build_backbone
+from sklearn_magdg.modules import build_backbone, check_backbone
 from sklearn_magdg.study._data import load_study_data
-from sklearn_magdg.study._fold import run_fold
+from sklearn_magdg.study._fold import fewest_patients, run_fold
 from sklearn_magdg.study._methods import build_method
-from sklearn_magdg.study._results import RESULT_FILES, write_results
+from sklearn_magdg.study._results import RESULT_FILES, package_versions, write_results
 
 _FOLDS = "folds"  # finished folds, one file each
 _RUN = "run.json"  # the settings and data they belong to
@@ -65,14 +68,17 @@ def run_study(config, out, *, fresh=False, on_start=None, on_fold=None):
     ValueError
         For settings that cannot work, and for an `out` that holds another run.
     """
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
     models = {name: build_method(name, config) for name in config.methods}
-    _check_settings(config)
+    _check_settings(config, models)
     data = load_study_data(config)
     folds = list_folds(data, config)
-    folder = _open_folder(Path(out), {**config.identity(), "fingerprint": data.fingerprint}, fresh)
+    identity = {**config.identity(), "fingerprint": data.fingerprint, "versions": package_versions()}
+    folder = _open_folder(Path(out), identity, fresh)
+    with threads(config.threads):
+        return _run_folds(models, folds, data, config, folder, on_start, on_fold)
 
+
+def _run_folds(models, folds, data, config, folder, on_start, on_fold):
     todo = [(name, fold) for fold in folds for name in models]
     done = {(name, fold.held_out, fold.number): _load(_file(folder, name, fold)) for name, fold in todo}
     if on_start:
@@ -84,12 +90,12 @@ def run_study(config, out, *, fresh=False, on_start=None, on_fold=None):
             write_json(_file(folder, name, fold), done[key])
             if on_fold:
                 on_fold(name, fold, done[key])
-    return write_results(done, data, config, Path(out))
+    return write_results(done, data, config, folder.parent)
 
 
 def list_folds(data, config):
     """The folds, checked to share neither a patient nor the held-out magnification."""
-    held_out = None if config.held_out is None else list(config.held_out)
+    held_out = None if config.held_out is None else _as_in_data(config.held_out, data.magnification)
     splitter = LeaveOneMagnificationOut(config.folds, magnifications=held_out, shuffle=True, random_state=config.seed)
     metadata = {"patient": data.patient, "magnification": data.magnification}
     splits = list(splitter.split(data.images, data.y, **metadata))
@@ -102,19 +108,28 @@ def list_folds(data, config):
     return folds
 
 
+def _as_in_data(held_out, magnification):
+    """The magnifications to hold out, spelled as in the data: "100X", "100" and 100 are one."""
+    known = {magnification_number(name) or name: name for name in np.unique(magnification).tolist()}
+    return [known.get(magnification_number(name) or name, name) for name in held_out]
+
+
 def _part_patients(train, data, config):
     rng = np.random.RandomState(config.seed)
     kept = patient_holdout(data.patient[train], data.y[train], config.signature_fraction, rng)
-    parts = train[~kept], train[kept]
-    for part, what in zip(parts, ("encoder", "signature"), strict=True):
-        patients = [len(np.unique(data.patient[part][data.y[part] == label])) for label in np.unique(data.y)]
-        if min(patients) < 2:
-            counts = dict(zip(data.class_names, patients, strict=True))
-            raise ValueError(
-                f"A training fold leaves the {what} part of the honest signature {counts} patients by class, and 2 "
-                "are needed of each: use more patients, fewer folds or another signature fraction."
-            )
-    return parts
+    encoder, signature = train[~kept], train[kept]
+    if (
+        len(np.unique(data.y[encoder])) < 2
+        or len(np.unique(data.y[signature])) < 2
+        or fewest_patients(data, signature) < 2
+    ):
+        warnings.warn(
+            "Training folds have too few patients by class for a signature of unseen patients, which is left out "
+            "there: use more patients, fewer folds or another signature fraction.",
+            UserWarning,
+        )
+        return train, train[:0]
+    return encoder, signature
 
 
 def write_json(file, content):
@@ -124,9 +139,17 @@ def write_json(file, content):
     os.replace(unfinished, file)
 
 
-def _check_settings(config):
+def _check_settings(config, models):
     """Refuse early what the first fit would refuse late."""
-    build_backbone(config.backbone, config.weights, augment=None)
+    if not models:
+        raise ValueError("The study needs at least one method, got none.")
+    for model in models.values():
+        for part in (model, getattr(model, "estimator", None), getattr(model, "generator", None)):
+            if part is not None:
+                part._validate_params()
+    with seeded(0):
+        backbone = build_backbone(config.backbone, config.weights, augment=None)
+    check_backbone(*backbone, (config.image_size, config.image_size, 3))
     if "gan" in config.methods and not is_image_size(config.image_size):
         raise ValueError(
             f"The method 'gan' generates at the image size, a multiple of 16 from 32 to 128, got "
@@ -140,7 +163,7 @@ def _open_folder(out, identity, fresh):
     """The folder of finished folds, of this very run."""
     if (out / _RUN).is_file():
         same = json.loads((out / _RUN).read_text()) == identity
-        if not same and not fresh:
+        if not same and not fresh and _has_results(out):
             raise ValueError(
                 f"{out} holds another run's results: choose another folder, or delete them with --fresh (fresh=True)."
             )
@@ -153,6 +176,10 @@ def _open_folder(out, identity, fresh):
     return out / _FOLDS
 
 
+def _has_results(out):
+    return any((out / _FOLDS).glob("*.json")) or (out / "results.csv").is_file()
+
+
 def _delete_run(out):
     """Delete what a run wrote, and nothing else that may lie there."""
     for folder in (_FOLDS, "figures"):
@@ -162,7 +189,7 @@ def _delete_run(out):
 
 
 def _file(folder, method, fold):
-    return folder / f"{method}-{fold.held_out}-{fold.number}.json"
+    return folder / f"{method}-{quote(str(fold.held_out), safe='')}-{fold.number}.json"
 
 
 def _load(file):

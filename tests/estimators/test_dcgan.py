@@ -87,6 +87,8 @@ def test_unconditional_generator_needs_no_labels_and_gives_none(marked):
         (lambda gan: gan.sample(2, magnification=400), "`magnification` holds 400"),
         (lambda gan: DCGAN(40).fit(np.zeros((4, 40, 40, 3), np.uint8), [0, 1, 0, 1]), "multiple of 16"),
         (lambda gan: DCGAN(32).fit(np.zeros((4, 32, 32, 3), np.uint8)), "needs labels"),
+        (lambda gan: DCGAN(32).fit(np.zeros((2, 32, 32, 3), np.uint8), [0, np.nan]), "contains NaN"),
+        (lambda gan: DCGAN(32, betas=(0.5,)).fit(np.zeros((2, 32, 32, 3), np.uint8), [0, 1]), "pair of numbers"),
     ],
 )
 def test_what_cannot_be_generated_is_refused(gan, call, message):

@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn import config_context
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_validate
 
 from sklearn_magdg.estimators import DCGAN, CNNClassifier, GANAugmentedClassifier, GradientReversalClassifier
 from sklearn_magdg.estimators._gan_augmented import _allot, _filling_up, _Training
+from sklearn_magdg.model_selection import LeaveOneMagnificationOut
 
 
 class RecordingGAN(DCGAN):
@@ -50,12 +53,12 @@ def test_generated_rows_have_a_magnification_no_patient_and_the_mean_weight(tiss
 def test_generator_never_sees_the_patients_of_early_stopping(tissue):
     estimator = RecordingCNN(max_epochs=1, early_stopping=True, validation_fraction=0.3)
     model = _fit(_model(estimator), tissue)
-    held_back = model.estimator_.validation_mask(tissue.target, tissue.patient)
+    held_back = model.estimator_._validation_mask(tissue.target, tissue.patient)
     assert 0 < held_back.sum() < 54
     assert len(model.generator_.seen_[1]) == (~held_back).sum()
     np.testing.assert_array_equal(model.generator_.seen_[2], tissue.magnification[~held_back])
     _, y, patient, *_ = model.estimator_.seen_
-    inner = model.estimator_.validation_mask(y, patient)  # what the classifier set aside itself
+    inner = model.estimator_._validation_mask(y, patient)  # what the classifier set aside itself
     np.testing.assert_array_equal(inner[:54], held_back)
     assert not inner[54:].any()
 
@@ -65,20 +68,32 @@ def test_early_stopping_without_patients_still_keeps_generated_images_out_of_the
     with pytest.warns(UserWarning, match="without `patient`"):
         model.fit(tissue.data, tissue.target)
     _, y, patient, *_ = model.estimator_.seen_
-    inner = model.estimator_.validation_mask(y, patient)
+    inner = model.estimator_._validation_mask(y, patient)
     assert inner[:54].any()
     assert not inner[54:].any()
     assert len(model.generator_.seen_[1]) == 54 - inner.sum()
 
 
 def test_a_marker_in_the_test_cell_never_reaches_the_generator(tissue):
-    """The test patients' images are pure white; nothing that the generator sees is."""
-    test = tissue.patient == tissue.patient[0]
-    images = np.where(test[:, None, None, None], 255, np.minimum(tissue.data, 200)).astype(np.uint8)
-    rows = np.flatnonzero(~test)
-    model = _model().fit(images[rows], tissue.target[rows], magnification=tissue.magnification[rows])
-    assert model.generator_.seen_[0].max() < 235  # resampling overshoots a little
-    assert len(model.generator_.seen_[0]) == (~test).sum()
+    """In every fold the images of the test cell are marked white; no generator of that fold sees white."""
+    metadata = {"patient": tissue.patient, "magnification": tissue.magnification}
+    cv = LeaveOneMagnificationOut(2, magnifications=[100])
+    for train, test in cv.split(tissue.data, tissue.target, **metadata):
+        images = np.minimum(tissue.data, 200)
+        images[test] = 255
+        with config_context(enable_metadata_routing=True):
+            scores = cross_validate(
+                _model(), images, tissue.target, cv=[(train, test)], params=metadata, return_estimator=True
+            )
+        seen = scores["estimator"][0].generator_.seen_[0]
+        assert len(seen) == len(train)
+        assert seen.max() < 235  # resampling overshoots 200 a little
+
+
+def test_a_generator_without_magnifications_cannot_serve_where_they_are_given(tissue):
+    generator = DCGAN(32, width=2, max_epochs=1, random_state=0).fit(tissue.data, tissue.target)
+    with pytest.raises(ValueError, match="was fitted without `magnification`"):
+        _fit(_model(generator=FrozenEstimator(generator)), tissue)
 
 
 def test_real_and_generated_images_have_the_generators_size(tissue):
@@ -123,8 +138,10 @@ def test_paths_are_joined_with_generated_images(tissue, tmp_path):
     paths = [str(tmp_path / f"{k}.png") for k in range(54)]
     for image, path in zip(tissue.data, paths, strict=True):
         Image.fromarray(image).save(path)
-    by_path = _model().fit(paths, tissue.target, magnification=tissue.magnification)
-    by_array = _model().fit(tissue.data, tissue.target, magnification=tissue.magnification)
+    # The inner size is another one: real images must pass the generator's size on their way there.
+    model = _model(CNNClassifier(max_epochs=1, image_size=24))
+    by_path = clone(model).fit(paths, tissue.target, magnification=tissue.magnification)
+    by_array = clone(model).fit(tissue.data, tissue.target, magnification=tissue.magnification)
     np.testing.assert_array_equal(by_path.predict_proba(paths), by_array.predict_proba(tissue.data))
 
 

@@ -45,8 +45,8 @@ def test_unbalanced_chance_is_the_share_of_the_largest_magnification(tissue):
     assert model.history_[0]["domain_chance"] == pytest.approx(np.mean(tissue.magnification[rows] == 40))
 
 
-def test_strength_zero_leaves_the_encoder_as_the_baseline_trains_it(tissue):
-    """The class loss alone moves the encoder: the same batches without a domain loss give the same weights."""
+def test_at_strength_zero_the_class_loss_alone_moves_the_encoder(tissue):
+    """The same batches without any domain loss give the same weights."""
     silent = _fit(tissue, reversal_strength=0.0)
     unweighted = _fit(tissue, reversal_strength=1.0, domain_weight=0.0)
     for (name, a), b in zip(
@@ -57,7 +57,7 @@ def test_strength_zero_leaves_the_encoder_as_the_baseline_trains_it(tissue):
 
 @pytest.mark.parametrize("magnification", [None, [40] * 54])
 def test_without_two_magnifications_it_warns_and_is_the_baseline(tissue, magnification):
-    model = GradientReversalClassifier(max_epochs=1, balance_magnifications=False, random_state=0)
+    model = GradientReversalClassifier(max_epochs=1, random_state=0)
     with pytest.warns(UserWarning, match="needs at least 2 magnifications to hide"):
         model.fit(tissue.data, tissue.target, magnification=magnification)
     plain = CNNClassifier(max_epochs=1, random_state=0).fit(tissue.data, tissue.target)

@@ -15,7 +15,7 @@ def test_shuffled_batches_hold_every_row_once_and_no_lone_row(n, size):
     assert min(map(len, drawn)) > 1
 
 
-def test_balanced_batches_hold_every_group_equally_often_and_every_row_at_least_once():
+def test_balanced_batches_hold_every_group_equally_often_and_repeat_the_small_ones():
     groups = np.repeat([0, 1, 2], [2, 30, 13])
     batches = BalancedBatches(groups, 10)
     drawn = list(batches)
@@ -23,6 +23,7 @@ def test_balanced_batches_hold_every_group_equally_often_and_every_row_at_least_
     assert all((np.bincount(groups[batch], minlength=3) == 3).all() for batch in drawn)
     small = np.concatenate(drawn)
     assert set(small[groups[small] == 0]) == {0, 1}
+    assert len(BalancedBatches(groups[:44], 32)) == len(ShuffledBatches(44, 32)) == 2
 
 
 def test_weights_have_mean_one_within_each_group_and_a_weightless_group_stays_so():

@@ -7,6 +7,7 @@ from PIL import Image
 
 from sklearn_magdg.study import StudyConfig, run_study
 from sklearn_magdg.study._data import load_study_data
+from sklearn_magdg.study._fold import score
 from sklearn_magdg.study._run import list_folds
 from tests.study.conftest import TINY
 
@@ -117,10 +118,13 @@ def test_three_classes_get_a_probability_column_each(tmp_path):
         ({"methods": ()}, "at least one method"),
         ({"backbone": "resnet81"}, "did you mean"),
         ({"methods": ("gan",), "image_size": 40}, "multiple of 16 from 32 to 128, got 40"),
-        ({"folds": 9}, "16 patients, fewer than|leaves the"),
-        ({"n_patients": 8}, "leaves the .* part of the honest signature"),
+        ({"folds": 17}, "16 patients, fewer than 17 folds"),
+        ({"lr": -1.0}, "'lr' parameter"),
+        ({"methods": ("gan",), "gan_ratio": -1.0}, "'ratio' parameter"),
+        ({"backbone": "alexnet"}, r"cannot take images of shape \(32, 32, 3\)"),
+        ({"target": "subtype"}, "options of BreaKHis"),
         ({"held_out": (50,)}, r"holds out \[50\], but the data have \[40, 100, 200, 400\]"),
-        ({"data": "no/such/folder"}, "no/such/folder"),
+        ({"data": "no/such/folder"}, "neither a folder nor a file 'no/such/folder'"),
         ({"signature_fraction": 1.0}, "between 0 and 1, got 1.0"),
     ],
 )
@@ -143,6 +147,37 @@ def test_spoilt_collections_are_refused_before_anything_is_written(spoilt, messa
     with pytest.raises(ValueError, match=message):
         run_study(replace(BASELINE, data=table, held_out=None), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_magnifications_to_hold_out_may_be_spelled_as_people_do(tmp_path):
+    table = _manifest(tmp_path, magnifications=(2.5, 10))
+    summary = run_study(replace(BASELINE, data=table, held_out=("2.5X",)), tmp_path / "run")
+    assert summary["held_out"] == [2.5]
+
+
+def test_too_few_patients_for_an_honest_signature_leave_it_out_with_a_warning(tmp_path):
+    with pytest.warns(UserWarning, match="signature of unseen patients, which is left out"):
+        summary = run_study(replace(BASELINE, n_patients=8), tmp_path / "run")
+    row = summary["table"][0]
+    assert np.isnan(row["signature_size"])
+    assert row["in_sample_signature_size"] >= 1
+
+
+def test_a_test_cell_without_one_of_three_classes_is_scored_all_the_same():
+    scores = score(np.array([0, 0, 1]), np.eye(3)[[0, 1, 1]], patient=np.array(["a", "b", "c"]))
+    assert np.isnan(scores["auc"])
+    assert scores["brier"] == pytest.approx(2 / 3)  # one of three predictions misses both coordinates
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")
+def test_subtypes_of_the_real_images_get_a_probability_column_each(breakhis_root, tmp_path):
+    config = replace(BASELINE, data=str(breakhis_root), target="subtype", held_out=(200,), folds=2)
+    summary = run_study(config, tmp_path / "run")
+    columns = [f"y_proba_{name}" for name in summary["class_names"]]
+    assert len(columns) == 7  # the part of BreaKHis at hand lacks a subtype
+    predictions = pd.read_csv(tmp_path / "run" / "predictions.csv")
+    np.testing.assert_allclose(predictions[columns].sum(axis=1), 1)
 
 
 @pytest.mark.slow

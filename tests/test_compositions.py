@@ -74,7 +74,7 @@ def test_each_fit_gets_its_own_training_rows_metadata(tissue, routed):
 
 def test_pipeline_of_embedding_signature_and_classifier(tissue, routed):
     pipeline = make_pipeline(
-        GradientReversalClassifier(max_epochs=1, random_state=0), SparseSignatureSelector(C=1.0), LogisticRegression()
+        GradientReversalClassifier(max_epochs=1, random_state=0), SparseSignatureSelector(C=3.0), LogisticRegression()
     )
     scores = cross_validate(
         pipeline,
@@ -95,10 +95,10 @@ def test_pipeline_of_embedding_signature_and_classifier(tissue, routed):
 
 def test_nested_grid_search_over_the_whole_pipeline(tissue, routed):
     pipeline = make_pipeline(
-        CNNClassifier(max_epochs=1, random_state=0), SparseSignatureSelector(C=1.0), LogisticRegression()
+        CNNClassifier(max_epochs=1, random_state=0), SparseSignatureSelector(C=3.0), LogisticRegression()
     )
     search = GridSearchCV(
-        pipeline, {"sparsesignatureselector__C": [0.3, 3.0]}, cv=LeaveOneMagnificationOut(2), scoring=neg_brier_scorer
+        pipeline, {"sparsesignatureselector__C": [3.0, 10.0]}, cv=LeaveOneMagnificationOut(2), scoring=neg_brier_scorer
     )
     scores = cross_validate(
         search,

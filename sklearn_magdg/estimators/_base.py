@@ -192,6 +192,10 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         """Groups within which training weights have mean 1."""
         return np.zeros(len(rows.label), dtype=int)
 
+    def _optimizer_options(self):
+        """Settings of AdamW beside `lr` and `weight_decay`, named as skorch has them."""
+        return {}
+
     def _method_callbacks(self, module, rows, batches):
         return []
 
@@ -298,6 +302,7 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
             batch_size=self.batch_size,
             lr=self.lr,
             optimizer__weight_decay=self.weight_decay,
+            **self._optimizer_options(),
             precision=self.precision,
             verbose=int(self.verbose),
         )

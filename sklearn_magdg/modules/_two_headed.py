@@ -26,8 +26,12 @@ class DomainHead(nn.Module):
         self.conditional = conditional
         self.reversal = GradientReversal()
         n_inputs = n_features * n_classes if conditional else n_features
+        # Normalised, the embedding cannot win by growing faster than the head's weights do.
         self.layers = nn.Sequential(
-            nn.Linear(n_inputs, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, n_magnifications)
+            nn.BatchNorm1d(n_inputs, affine=False),
+            nn.Linear(n_inputs, hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, n_magnifications),
         )
 
     def forward(self, embedding, class_logits):

@@ -7,13 +7,16 @@ INSTALLED := $(VENV)/installed
 DEMO_OUT ?= runs/demo
 DEMO ?= --n-patients 24 --images-per-cell 6 --image-size 48 --folds 2 --epochs 12 --gan-epochs 10 --gan-width 16
 
-.PHONY: demo test lint clean
+.PHONY: demo test coverage lint clean
 
 demo: $(INSTALLED)
 	$(BIN)/magdg run --synthetic --out $(DEMO_OUT) --fresh $(DEMO)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+coverage: $(INSTALLED)
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

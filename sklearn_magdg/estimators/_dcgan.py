@@ -34,10 +34,6 @@ from sklearn_magdg.modules import (
 )
 
 
-def is_image_size(size):
-    return 32 <= size <= 128 and size % 16 == 0
-
-
 class AdversarialNet(NeuralNet):
     """skorch's loop over a generator and a discriminator, each with its own Adam."""
 
@@ -219,10 +215,6 @@ class DCGAN(BaseEstimator):
             For an unsupported `image_size`, missing labels, or a loss that is no longer finite.
         """
         self._validate_params()
-        if not is_image_size(self.image_size):
-            raise ValueError(f"`image_size` must be a multiple of 16 from 32 to 128, got {self.image_size}.")
-        if len(self.betas) != 2:
-            raise ValueError(f"`betas` must be a pair of numbers, got {self.betas!r}.")
         source = as_source(self, X, reset=True, image_size=self.image_size)
         labels, cells = self._read_cells(len(source), y, magnification)
         seed = check_random_state(self.random_state).randint(MAX_SEED)
@@ -266,6 +258,13 @@ class DCGAN(BaseEstimator):
         code = self._draw_cells(n, y, magnification, rng)
         values = self._generate(code, rng.randint(MAX_SEED))
         return values, self._labels_of(code)
+
+    def _validate_params(self):
+        super()._validate_params()
+        if not 32 <= self.image_size <= 128 or self.image_size % 16:
+            raise ValueError(f"DCGAN's `image_size` must be a multiple of 16 from 32 to 128, got {self.image_size}.")
+        if len(self.betas) != 2:
+            raise ValueError(f"`betas` must be a pair of numbers, got {self.betas!r}.")
 
     def _labels_of(self, code):
         return np.array([cell[0] for cell in self.cells_])[code] if self.conditional else None

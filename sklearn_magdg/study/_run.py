@@ -11,7 +11,6 @@ from urllib.parse import quote
 import numpy as np
 
 from sklearn_magdg._metadata import magnification_number
-from sklearn_magdg.estimators._dcgan import is_image_size
 from sklearn_magdg.estimators._training import seeded, threads
 from sklearn_magdg.model_selection import LeaveOneMagnificationOut, audit_splits
 from sklearn_magdg.model_selection._holdout import patient_holdout
@@ -150,11 +149,6 @@ def _check_settings(config, models):
     with seeded(0):
         backbone = build_backbone(config.backbone, config.weights, augment=None)
     check_backbone(*backbone, (config.image_size, config.image_size, 3))
-    if "gan" in config.methods and not is_image_size(config.image_size):
-        raise ValueError(
-            f"The method 'gan' generates at the image size, a multiple of 16 from 32 to 128, got "
-            f"{config.image_size}; change the image size or leave 'gan' out."
-        )
     if not 0 < config.signature_fraction < 1:
         raise ValueError(f"`signature_fraction` must lie between 0 and 1, got {config.signature_fraction}.")
 

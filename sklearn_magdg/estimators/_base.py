@@ -380,7 +380,7 @@ def check_labels(estimator, y, n):
     classes = np.unique(y)
     if len(classes) < 2:
         raise ValueError(
-            f"{type(estimator).__name__} needs at least 2 classes, got 1 class: {classes[0]!r}; "
+            f"{type(estimator).__name__} needs at least 2 classes, got 1 class: {classes.tolist()[0]!r}; "
             "add images of another class."
         )
     return y

@@ -162,6 +162,8 @@ def as_source(estimator, X, *, reset, image_size=None, n_jobs=None):
         return PathSource(_not_empty(paths), image_size or _PATH_SIZE, n_jobs)
     if is_images:
         return ArraySource(_resize_if_needed(_as_uint8(_not_empty(np.asarray(X))), image_size))
+    if getattr(X, "ndim", 2) == 3:
+        raise ValueError(f"X has the shape {X.shape}; images need (n, height, width, 3), features (n, n_features).")
     features = validate_data(estimator, X, reset=reset, dtype=np.float32, order="C")
     return ArraySource(_writeable(features))
 

@@ -1,6 +1,7 @@
 """Encoders: a small CNN, a perceptron for 2-D input, any torchvision classifier without its last layer."""
 
 import difflib
+import pickle
 from pathlib import Path
 
 import torch
@@ -128,6 +129,11 @@ def _load_weights(model, name, path):
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(state)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"`weights` {path} is not a state dict of torchvision's {name!r}, or holds more than tensors, which is "
+            "not loaded because it may run code."
+        ) from error
     except Exception as error:
         raise ValueError(
             f"`weights` {path} is not a state dict of torchvision's {name!r}: {str(error).splitlines()[0]}"

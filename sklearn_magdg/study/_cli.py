@@ -124,7 +124,7 @@ def _run(config, out, fresh):
 
     watch = _Watch(config)
     with watch.progress:
-        run_study(config, out, fresh=fresh, on_start=watch.start, on_fold=watch.advance)
+        run_study(config, out, fresh=fresh, on_start=watch.start, on_begin=watch.begin, on_fold=watch.advance)
     _finish(out)
 
 
@@ -135,8 +135,9 @@ def _finish(out):
 
     page = write_report(out)
     for table in tables(json.loads((out / "summary.json").read_text())):
-        _print_table(table)
-    console.print(f"\nReport: {page}", highlight=False)
+        if table.is_main:
+            _print_table(table)
+    console.print(f"\nAll tables and figures: {page}", highlight=False)
 
 
 def _print_table(table):
@@ -164,23 +165,26 @@ class _Watch:
 
     def start(self, data, folds, total, done):
         console.print(data.description, highlight=False)
-        for name, value in self.config.identity().items():
+        for name, value in self.config.settings().items():
             console.print(f"  {name} = {value}", highlight=False, markup=False)
         sizes = f"{len(folds)} folds x {len(self.config.methods)} methods"
         console.print(f"{sizes} = {total} runs, {done} of them finished before", highlight=False)
         self.total, self.before, self.done, self.started = total, done, done, time.perf_counter()
         self.task = self.progress.add_task("training", total=total, completed=done)
 
+    def begin(self, method, fold):
+        self.text = f"{method}, {magnification_name(fold.held_out)} held out, fold {fold.number}"
+        self.progress.update(self.task, description=self.text)
+
     def advance(self, method, fold, result):
         self.done += 1
-        held_out, scores = magnification_name(fold.held_out), result["scores"]
-        text = f"{method}, {held_out} held out, fold {fold.number}"
-        self.progress.update(self.task, advance=1, description=text)
+        scores = result["scores"]
+        self.progress.update(self.task, advance=1)
         if not console.is_terminal:
             spent = time.perf_counter() - self.started
             left = spent / (self.done - self.before) * (self.total - self.done)
             console.print(
-                f"[{self.done}/{self.total}] {text}: AUC {scores['auc']:.3f}, Brier {scores['brier']:.3f} "
+                f"[{self.done}/{self.total}] {self.text}: AUC {scores['auc']:.3f}, Brier {scores['brier']:.3f} "
                 f"({scores['seconds']:.0f} s; about {left / 60:.0f} min left)",
                 highlight=False,
                 markup=False,
@@ -193,11 +197,33 @@ def _one_sentence(out):
     try:
         yield
     except (ValueError, OSError, ImportError) as error:
-        typer.echo(f"Error: {error}", err=True)
+        typer.echo(f"Error: {_as_options(str(error))}", err=True)
         raise typer.Exit(2) from error
     except KeyboardInterrupt:
         typer.echo(f"Interrupted: the finished folds are kept in {out}; the same command goes on.", err=True)
         raise typer.Exit(130) from None
+
+
+# What the library calls its parameters, as the command line spells them.
+_OPTIONS = {
+    "`n_patient_folds`": "--folds",
+    "`magnifications` holds out": "--held-out names",
+    "set `root` to the folder to which the paths refer": "paths are read from the table's folder",
+    "name the columns to read by `path`, `target`, `patient` and `magnification`": "rename its columns to path, "
+    "target, patient and magnification, separated by commas (tabs in a .tsv)",
+    "`image_size`": "--image-size",
+    "`backbone`": "--backbone",
+    "`weights`": "--weights",
+    "'augment' parameter": "--augment option",
+    "'lr' parameter": "--lr option",
+    " (fresh=True)": "",
+}
+
+
+def _as_options(message):
+    for parameter, option in _OPTIONS.items():
+        message = message.replace(parameter, option)
+    return message
 
 
 def _names(text):

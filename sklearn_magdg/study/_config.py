@@ -78,3 +78,12 @@ class StudyConfig:
         settings["held_out"] = None if self.held_out is None else list(self.held_out)
         del settings["threads"]
         return settings
+
+    def settings(self):
+        """The settings that apply, for people to read."""
+        other = _OF_BREAKHIS if self.data is None else _OF_RENDERED
+        return {name: value for name, value in self.identity().items() if name not in other}
+
+
+_OF_BREAKHIS = ("data", "target", "patient_by")
+_OF_RENDERED = ("n_patients", "images_per_cell", "shift", "class_sep")

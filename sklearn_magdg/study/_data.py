@@ -46,7 +46,12 @@ def load_study_data(config):
         )
     images = ImageReader(config.image_size, n_jobs=config.threads).transform(bunch.data)
     ids = np.array([_relative(file, root) for file in bunch.data])
-    return _study_data(bunch, images, ids, f"{len(images)} images of {path.name}")
+    return _study_data(bunch, images, ids, f"{len(images)} {_share_of_all(bunch)}images of {path.name}")
+
+
+def _share_of_all(bunch):
+    inventory = bunch.get("inventory")
+    return "" if inventory is None else f"of {inventory['expected'].sum():,} "
 
 
 def _refuse_breakhis_options(config):

@@ -47,7 +47,8 @@ def draw_figures(out, summary):
     results, predictions = _read_table(out / "results.csv"), _read_table(out / "predictions.csv")
     signatures = json.loads((out / "signatures.json").read_text())
     drawings = [
-        ("scores", "Scores by held-out magnification", "A small point is a patient fold, the large one their mean.",
+        ("scores", "Scores by held-out magnification",
+         "A small point is a patient fold, the large one their mean (the table pools the Brier score over images).",
          _draw_scores(results)),
         ("signature_overlap", "Overlap of the signatures across folds",
          "Jaccard index of the signatures of unseen patients; rows and columns are held-out magnification / fold.",
@@ -68,7 +69,7 @@ def _read_table(file):
 
 
 def _draw_scores(results):
-    width = 2.2 + 0.9 * results["held_out"].nunique()
+    width = max(4.8, 2.2 + 0.9 * results["held_out"].nunique())  # the legend of three methods needs as much
     figure = Figure(figsize=(2 * width, 4.2), layout="constrained")
     for ax, (score, name) in zip(figure.subplots(1, 2), _FIGURE_SCORES.items(), strict=True):
         MagnificationScoreDisplay.from_frame(results, score=score, score_name=name, ax=ax)
@@ -106,7 +107,7 @@ def _draw_overlap(signatures, summary):
 
 def _save(figure, file):
     file.parent.mkdir(exist_ok=True)
-    figure.savefig(file, dpi=110)
+    figure.savefig(file, dpi=110, bbox_inches="tight")
     return file
 
 

@@ -97,7 +97,7 @@ def summarise(results, predictions, signatures, data, config):
     methods = list(dict.fromkeys(results["method"]))
     held_out = sort_names(set(results["held_out"]))
     return {
-        "settings": config.identity(),
+        "settings": config.settings(),
         "versions": package_versions(),
         "data": data.description,
         "class_names": data.class_names,

@@ -39,7 +39,7 @@ class Fold(NamedTuple):
     signature: np.ndarray
 
 
-def run_study(config, out, *, fresh=False, on_start=None, on_fold=None):
+def run_study(config, out, *, fresh=False, on_start=None, on_begin=None, on_fold=None):
     """Run the study that `config` asks for and write its results into the folder `out`.
 
     Finished folds are kept, one file each, so that the same command goes on after an interruption;
@@ -54,6 +54,8 @@ def run_study(config, out, *, fresh=False, on_start=None, on_fold=None):
         Whether to delete another run's results in `out`.
     on_start : callable, default=None
         Called with (data, folds, number of fits in all, of which done).
+    on_begin : callable, default=None
+        Called with (method, fold) before each fit.
     on_fold : callable, default=None
         Called with (method, fold, result) after each.
 
@@ -69,27 +71,32 @@ def run_study(config, out, *, fresh=False, on_start=None, on_fold=None):
     """
     models = {name: build_method(name, config) for name in config.methods}
     _check_settings(config, models)
+    _check_can_hold_files(Path(out))
     data = load_study_data(config)
     folds = list_folds(data, config)
     identity = {**config.identity(), "fingerprint": data.fingerprint, "versions": package_versions()}
     folder = _open_folder(Path(out), identity, fresh)
     with threads(config.threads):
-        return _run_folds(models, folds, data, config, folder, on_start, on_fold)
+        return _run_folds(models, folds, data, config, folder, (on_start, on_begin, on_fold))
 
 
-def _run_folds(models, folds, data, config, folder, on_start, on_fold):
+def _run_folds(models, folds, data, config, folder, callbacks):
+    on_start, on_begin, on_fold = (callback or _do_nothing for callback in callbacks)
     todo = [(name, fold) for fold in folds for name in models]
     done = {(name, fold.held_out, fold.number): _load(_file(folder, name, fold)) for name, fold in todo}
-    if on_start:
-        on_start(data, folds, len(todo), sum(result is not None for result in done.values()))
+    on_start(data, folds, len(todo), sum(result is not None for result in done.values()))
     for name, fold in todo:
         key = (name, fold.held_out, fold.number)
         if done[key] is None:
+            on_begin(name, fold)
             done[key] = run_fold(models[name], data, fold, config)
             write_json(_file(folder, name, fold), done[key])
-            if on_fold:
-                on_fold(name, fold, done[key])
+            on_fold(name, fold, done[key])
     return write_results(done, data, config, folder.parent)
+
+
+def _do_nothing(*args):
+    pass
 
 
 def list_folds(data, config):
@@ -153,13 +160,21 @@ def _check_settings(config, models):
         raise ValueError(f"`signature_fraction` must lie between 0 and 1, got {config.signature_fraction}.")
 
 
+def _check_can_hold_files(out):
+    nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise ValueError(f"Cannot write to {out}: {nearest} is no folder that can be written to; choose another.")
+
+
 def _open_folder(out, identity, fresh):
     """The folder of finished folds, of this very run."""
     if (out / _RUN).is_file():
-        same = json.loads((out / _RUN).read_text()) == identity
-        if not same and not fresh and _has_results(out):
+        other = json.loads((out / _RUN).read_text())
+        if other != identity and not fresh and _has_results(out):
+            differing = ", ".join(name for name in identity if other.get(name) != identity[name])
             raise ValueError(
-                f"{out} holds another run's results: choose another folder, or delete them with --fresh (fresh=True)."
+                f"{out} holds another run's results (other {differing}): choose another folder, or delete them with "
+                "--fresh (fresh=True)."
             )
         if fresh:
             _delete_run(out)

@@ -10,17 +10,19 @@ class Table(NamedTuple):
     note: str
     header: list
     rows: list
+    is_main: bool = True  # printed at the end of a run; the report shows all
 
 
 # (key of the summary's table, title, format, better)
 SCORES = [
     ("brier", "Brier score", ".3f", "pooled over the test images, lower is better"),
     ("auc", "AUC", ".3f", "mean over folds ± standard deviation"),
-    ("f1", "F1", ".3f", "mean over folds ± standard deviation"),
+    ("f1", "F1", ".3f", "of the last class in order (malignant); mean over folds ± standard deviation"),
     ("balanced_accuracy", "Balanced accuracy", ".3f", "mean over folds"),
     ("ece", "Expected calibration error", ".3f", "pooled over the test images, lower is better"),
-    ("patient_recognition_rate", "Patient recognition rate", ".3f", "mean over folds"),
-]
+    ("patient_recognition_rate", "Patient recognition rate", ".3f",
+     "share of a patient's images classified rightly, averaged over patients; mean over folds"),
+]  # fmt: skip
 SIGNATURES = [
     ("signature_size", "Signature size, unseen patients", ".0f", "dimensions kept, chosen on patients that "
      "the encoder did not see; mean over folds ± standard deviation"),
@@ -31,6 +33,7 @@ SIGNATURES = [
     ("in_sample_signature_auc", "AUC of the in-sample signature alone", ".3f", "mean over folds"),
     ("in_sample_signature_f1", "F1 of the in-sample signature alone", ".3f", "mean over folds"),
 ]  # fmt: skip
+_MAIN = {"brier", "auc", "f1", "signature_size", "signature_auc", "in_sample_signature_size", "in_sample_signature_auc"}
 _KIND_NAMES = dict(zip(KINDS, ("unseen patients", "in sample (the paper's way)"), strict=True))
 
 
@@ -55,7 +58,7 @@ def _by_magnification(summary, key, title, form, note):
         cells = {row["held_out"]: _cell(row, key, form) for row in summary["table"] if row["method"] == method}
         row = [method, *(cells[m] for m in summary["held_out"]), cells[None]]
         rows.append([*row, format(paper[method], form) if method in paper else "–"] if paper else row)
-    return Table(title, note, [*header, "paper, BreaKHis"] if paper else header, rows)
+    return Table(title, note, [*header, "paper, BreaKHis"] if paper else header, rows, is_main=key in _MAIN)
 
 
 def _cell(row, key, form):

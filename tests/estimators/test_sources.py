@@ -73,7 +73,7 @@ def test_read_only_and_strided_images_are_taken_as_they_are():
         (np.full((2, 8, 8, 3), np.nan), "float64 from nan to nan"),
         (np.full((2, 8, 8, 3), 7, np.int64), "int64 from 7 to 7"),
         (np.zeros((0, 8, 8, 3), np.uint8), "holds no image"),
-        (np.zeros((2, 8, 8), np.uint8), "dim 3"),
+        (np.zeros((2, 8, 8), np.uint8), r"images need \(n, height, width, 3\)"),
     ],
 )
 def test_bad_images_are_refused_by_what_came_and_what_is_needed(X, message):

@@ -61,7 +61,7 @@ def test_report_of_an_unfinished_run_is_refused(finished, tmp_path):
         (["--data", "."], "BreaKHis"),
         (["--synthetic", "--methods", "basline"], "did you mean 'baseline'"),
         (["--synthetic", "--backbone", "resnet81"], "did you mean"),
-        (["--synthetic", "--n-patients", "4"], "lower `n_patient_folds`"),
+        (["--synthetic", "--n-patients", "4"], "lower --folds to at most 4"),
     ],
 )
 def test_bad_input_is_one_sentence_and_a_non_zero_exit(arguments, message, tmp_path, monkeypatch):

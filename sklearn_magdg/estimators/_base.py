@@ -192,7 +192,7 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         """Groups within which training weights have mean 1."""
         return np.zeros(len(rows.label), dtype=int)
 
-    def _optimizer_options(self):
+    def _optimizer_options(self, module):
         """Settings of AdamW beside `lr` and `weight_decay`, named as skorch has them."""
         return {}
 
@@ -302,7 +302,7 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
             batch_size=self.batch_size,
             lr=self.lr,
             optimizer__weight_decay=self.weight_decay,
-            **self._optimizer_options(),
+            **self._optimizer_options(module),
             precision=self.precision,
             verbose=int(self.verbose),
         )

@@ -163,7 +163,9 @@ random_state
     def _balance_groups(self, rows):
         return rows.magnification if self._is_balanced(rows) else super()._balance_groups(rows)
 
-    def _optimizer_options(self):
+    def _optimizer_options(self, module):
+        if module.domain_head is None:
+            return {}
         return {
             "optimizer__param_groups": [("domain_head.*", {"lr": _HEAD_LR_FACTOR * self.lr})],
             "optimizer__betas": _BETAS,

@@ -33,7 +33,7 @@ class GradientReversalClassifier(BaseNetClassifier):
 early_stopping, validation_fraction, patience, device, precision, n_jobs, callbacks, warm_start, verbose, \
 random_state
         As in `CNNClassifier`. With ``trainable="head"`` a trainable projection stands before both heads; it
-        is then the embedding.
+        is then the embedding. The domain head learns at ten times `lr`, and AdamW's first beta is 0.5.
     reversal_strength : float, default=1.0
         Factor of the reversal layer, at least 0. 0 trains the domain head and leaves the encoder alone.
     reversal_schedule : {"ramp", "constant"}, default="ramp"

@@ -17,6 +17,7 @@ EXPECTED = {"check_sample_weight_equivalence_on_dense_data": "mini-batch trainin
 ESTIMATORS = [
     CNNClassifier(random_state=0),
     GradientReversalClassifier(random_state=0),
+    DCGAN(max_epochs=2, latent_dim=8, random_state=0),
     GANAugmentedClassifier(CNNClassifier(), generator=DCGAN(max_epochs=2, latent_dim=8), ratio=0.5, random_state=0),
 ]
 

@@ -66,12 +66,7 @@ class MagnificationScoreDisplay:
         ImportError
             If matplotlib is missing.
         """
-        missing = [column for column in (*COLUMNS[:3], score) if column not in frame.columns]
-        if missing or frame.empty:
-            raise ValueError(
-                f"MagnificationScoreDisplay needs rows with the columns {[*COLUMNS[:3], score]}, got {len(frame)} rows "
-                f"without {missing}."
-            )
+        _refuse_missing(frame, [*COLUMNS[:3], score])
         scores = frame[[*COLUMNS[:3], score]].set_axis(COLUMNS, axis=1).reset_index(drop=True)
         return cls(scores, score_name=score if score_name is None else score_name).plot(ax)
 
@@ -104,12 +99,7 @@ class MagnificationScoreDisplay:
         ImportError
             If matplotlib is missing.
         """
-        missing = [column for column in (*COLUMNS[:3], y_true, y_score) if column not in frame.columns]
-        if missing or frame.empty:
-            raise ValueError(
-                f"MagnificationScoreDisplay needs rows with the columns {[*COLUMNS[:3], y_true, y_score]}, got "
-                f"{len(frame)} rows without {missing}."
-            )
+        _refuse_missing(frame, [*COLUMNS[:3], y_true, y_score])
         rows = [
             (*cell, metric(part[y_true].to_numpy(), part[y_score].to_numpy()))
             for cell, part in frame.groupby(COLUMNS[:3], sort=False)
@@ -171,3 +161,11 @@ class MagnificationScoreDisplay:
         self.ax_.set_axisbelow(True)
         self.ax_.spines[["top", "right"]].set_visible(False)
         self.ax_.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0, frameon=False)
+
+
+def _refuse_missing(frame, columns):
+    missing = [column for column in columns if column not in frame.columns]
+    if missing or frame.empty:
+        raise ValueError(
+            f"MagnificationScoreDisplay needs rows with the columns {columns}, got {len(frame)} rows without {missing}."
+        )

@@ -18,8 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 
-from sklearn_magdg import images as module
 from sklearn_magdg.images import ImageReader, as_paths, read_image, resize_images
+from sklearn_magdg.images import _decode as module
 
 RNG = np.random.default_rng(0)
 
@@ -283,7 +283,7 @@ def test_a_damaged_image_is_named_from_every_thread(paths):
 @pytest.fixture
 def count_decoding(monkeypatch):
     decoded = []
-    monkeypatch.setattr(module, "_decode", lambda path, real=module._decode: (decoded.append(path), real(path))[1])
+    monkeypatch.setattr(module, "decode", lambda path, real=module.decode: (decoded.append(path), real(path))[1])
     return decoded
 
 

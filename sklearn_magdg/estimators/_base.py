@@ -22,7 +22,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import nn
 
-from sklearn_magdg._metadata import as_column, encode_magnification
+from sklearn_magdg._metadata import as_column, encode_magnification, sort_names
 from sklearn_magdg.estimators._callbacks import StopIfNotFinite
 from sklearn_magdg.estimators._sources import ArraySource, RowsOf, as_source
 from sklearn_magdg.estimators._training import (
@@ -89,6 +89,7 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         "device": [str],
         "precision": [StrOptions({"float32", "bfloat16"})],
         "n_jobs": [None, Integral],
+        "image_cache": [None, str, PathLike],
         "callbacks": [None, list],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
@@ -104,7 +105,8 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         ----------
         X : array-like
             Images, uint8 or float in [0, 1], of shape (n, height, width, 3); or n image paths (1-D array,
-            list, Series or one-column DataFrame), decoded batch by batch; or features (n, n_features).
+            list, Series or one-column DataFrame), decoded batch by batch (see `image_cache`); or features
+            (n, n_features).
             Float images are rounded to 8 bits.
         y : array-like of shape (n,)
             Labels, ints or strings.
@@ -138,6 +140,7 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
             history, interrupted = self._train(module, rows, valid)
         if history:
             self._store(module, history, classes, magnifications, rows.source)
+            self._remember_validation(valid)
         if interrupted:
             raise KeyboardInterrupt
         return self
@@ -169,7 +172,7 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
 
         Returns
         -------
-        ndarray of shape (n, embedding_dim_), float32
+        ndarray of shape (n, `embedding_dim_`), float32
         """
         return self._infer(X, lambda output: output.embedding)
 
@@ -202,7 +205,7 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
     # Steps of `fit`
 
     def _check_training_data(self, X, y, patient, magnification, sample_weight):
-        source = as_source(self, X, reset=True, image_size=self.image_size, n_jobs=self.n_jobs)
+        source = self._as_source(X, reset=True)
         y = check_labels(self, y, len(source))
         classes, label = np.unique(y, return_inverse=True)
         n = len(label)
@@ -219,16 +222,21 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         """Training rows and, with early stopping, those of the patients set aside."""
         if not self.early_stopping:
             return rows, None
+        if rows.patient is None:
+            rows = rows._replace(patient=image_as_patient(len(rows.label)))
         held_back = self._validation_mask(rows.label, rows.patient)
         return rows.take(~held_back), rows.take(held_back)
 
     def _validation_mask(self, label, patient):
         """Mask of the rows set aside for early stopping: a class-stratified part of the patients.
 
-        It depends on the rows that have a patient alone: generated rows, which have none, leave it as it is.
+        It depends on the rows that have a patient alone: generated rows, which have none, leave it as it is. A fit
+        that goes on keeps the part of the fit before, for the net has been trained on all others.
         """
-        if patient is None:
-            patient = image_as_patient(len(label))
+        if self.warm_start and hasattr(self, "validation_patients_"):
+            held_back = pd.Series(patient).isin(self.validation_patients_).to_numpy()
+            if held_back.any():
+                return held_back
         rng = check_random_state(self.random_state)
         held_back = patient_holdout(patient, label, self.validation_fraction, rng)
         if not held_back.any():
@@ -339,9 +347,15 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         self.embedding_dim_ = module.class_head.in_features
         self.input_shape_ = source.shape
 
+    def _remember_validation(self, valid):
+        if valid is not None:
+            self.validation_patients_ = sort_names(set(valid.patient))
+        elif hasattr(self, "validation_patients_"):
+            del self.validation_patients_
+
     def _infer(self, X, read_output):
         check_is_fitted(self)
-        source = as_source(self, X, reset=False, image_size=self.image_size, n_jobs=self.n_jobs)
+        source = self._as_source(X, reset=False)
         if source.shape != self.input_shape_:
             raise ValueError(
                 f"{type(self).__name__} was fitted on inputs of shape {self.input_shape_}, got {source.shape}; "
@@ -350,6 +364,10 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         device = next(self.module_.parameters()).device
         with threads(self.n_jobs):
             return infer(self.module_, source, batch_size=self.batch_size, device=device, read_output=read_output)
+
+    def _as_source(self, X, *, reset):
+        reading = {"image_size": self.image_size, "n_jobs": self.n_jobs, "image_cache": self.image_cache}
+        return as_source(self, X, reset=reset, **reading)
 
     @property
     def _n_features_out(self):

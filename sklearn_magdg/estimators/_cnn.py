@@ -56,6 +56,10 @@ class CNNClassifier(BaseNetClassifier):
         Precision of the forward pass.
     n_jobs : int, default=None
         Threads for computing and for decoding paths; None leaves torch's own number and decodes in one.
+    image_cache : str or os.PathLike, default=None
+        Folder where images given by path are kept decoded, so that every epoch after the first, every fit
+        and every prediction read them there; the same cache as that of `ImageReader`, and as large: 3 x side
+        x side bytes per image (150 kB at 224 pixels). None decodes each image every time it is needed.
     callbacks : list, default=None
         skorch callbacks.
     warm_start : bool, default=False
@@ -71,6 +75,8 @@ class CNNClassifier(BaseNetClassifier):
     magnifications_ : list or None
         Magnifications trained on, ascending.
     embedding_dim_ : int
+    validation_patients_ : list
+        Patients set aside by early stopping (positions of images, without `patient`). A warm start keeps them aside.
     history_ : list of dict
         Per epoch ``epoch``, ``train_loss``, ``class_loss``, ``dur`` (seconds) and what the method adds.
     module_ : torch.nn.Module
@@ -119,6 +125,7 @@ class CNNClassifier(BaseNetClassifier):
         device="auto",
         precision="float32",
         n_jobs=None,
+        image_cache=None,
         callbacks=None,
         warm_start=False,
         verbose=0,
@@ -142,6 +149,7 @@ class CNNClassifier(BaseNetClassifier):
         self.device = device
         self.precision = precision
         self.n_jobs = n_jobs
+        self.image_cache = image_cache
         self.callbacks = callbacks
         self.warm_start = warm_start
         self.verbose = verbose

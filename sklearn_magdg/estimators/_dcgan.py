@@ -1,6 +1,7 @@
 """A class-conditional DCGAN with `fit` and `sample`."""
 
 from numbers import Integral, Real
+from os import PathLike
 
 import numpy as np
 import torch
@@ -120,6 +121,8 @@ class DCGAN(BaseEstimator):
         Learning rate of both Adams.
     betas : pair of floats, default=(0.5, 0.999)
     device : str, default="auto"
+    image_cache : str or os.PathLike, default=None
+        Folder where images given by path are kept decoded, as in `CNNClassifier`.
     verbose : int, default=0
     random_state : int, RandomState or None, default=None
 
@@ -160,6 +163,7 @@ class DCGAN(BaseEstimator):
         "lr": [Interval(Real, 0, None, closed="neither")],
         "betas": [tuple, list],
         "device": [str],
+        "image_cache": [None, str, PathLike],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
@@ -177,6 +181,7 @@ class DCGAN(BaseEstimator):
         lr=2e-4,
         betas=(0.5, 0.999),
         device="auto",
+        image_cache=None,
         verbose=0,
         random_state=None,
     ):
@@ -190,6 +195,7 @@ class DCGAN(BaseEstimator):
         self.lr = lr
         self.betas = betas
         self.device = device
+        self.image_cache = image_cache
         self.verbose = verbose
         self.random_state = random_state
 
@@ -215,7 +221,7 @@ class DCGAN(BaseEstimator):
             For an unsupported `image_size`, missing labels, or a loss that is no longer finite.
         """
         self._validate_params()
-        source = as_source(self, X, reset=True, image_size=self.image_size)
+        source = as_source(self, X, reset=True, image_size=self.image_size, image_cache=self.image_cache)
         labels, cells = self._read_cells(len(source), y, magnification)
         seed = check_random_state(self.random_state).randint(MAX_SEED)
         with seeded(seed):

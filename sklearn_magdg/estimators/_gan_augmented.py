@@ -37,7 +37,8 @@ class GANAugmentedClassifier(
     Parameters
     ----------
     estimator : classifier of this package, default=None
-        What is trained; None is ``CNNClassifier()``. A clone is fitted.
+        What is trained; None is ``CNNClassifier()``. A clone is fitted. Its `n_jobs` and `image_cache` decide
+        how image paths are read, for the generator too.
     generator : DCGAN or FrozenEstimator(DCGAN), default=None
         What generates; None is ``DCGAN()``. A plain generator is refitted on every training set, a fitted
         one inside ``FrozenEstimator`` is used as it is: if it has seen test images, they leak.
@@ -133,12 +134,11 @@ class GANAugmentedClassifier(
         return self._fitted().predict(self._read(X))
 
     def transform(self, X):
-        """Embeddings of ``estimator_``, shape (n, embedding_dim_)."""
+        """Embeddings of ``estimator_``, shape (n, `embedding_dim_`)."""
         return self._fitted().transform(self._read(X))
 
     def _check_training_data(self, X, y, patient, magnification, sample_weight, estimator, generator):
-        n_jobs = estimator.n_jobs
-        source = as_source(self, X, reset=True, image_size=generator.image_size, n_jobs=n_jobs)
+        source = self._as_source(X, estimator, reset=True, image_size=generator.image_size)
         y = check_labels(self, y, len(source))
         weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
         if magnification is not None:
@@ -155,7 +155,10 @@ class GANAugmentedClassifier(
         return self.estimator_
 
     def _read(self, X):
-        return as_source(self, X, reset=False, image_size=self.image_size_, n_jobs=self.estimator_.n_jobs)
+        return self._as_source(X, self.estimator_, reset=False, image_size=self.image_size_)
+
+    def _as_source(self, X, estimator, **options):
+        return as_source(self, X, n_jobs=estimator.n_jobs, image_cache=estimator.image_cache, **options)
 
     @property
     def classes_(self):

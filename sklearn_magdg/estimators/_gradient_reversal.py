@@ -30,8 +30,8 @@ class GradientReversalClassifier(BaseNetClassifier):
     Parameters
     ----------
     backbone, weights, trainable, image_size, max_epochs, batch_size, lr, weight_decay, augment, class_weight, \
-early_stopping, validation_fraction, patience, device, precision, n_jobs, callbacks, warm_start, verbose, \
-random_state
+early_stopping, validation_fraction, patience, device, precision, n_jobs, image_cache, callbacks, warm_start, \
+verbose, random_state
         As in `CNNClassifier`. With ``trainable="head"`` a trainable projection stands before both heads; it
         is then the embedding. The domain head learns at ten times `lr`, and AdamW's first beta is 0.5.
     reversal_strength : float, default=1.0
@@ -49,7 +49,7 @@ random_state
 
     Attributes
     ----------
-    classes_, magnifications_, embedding_dim_, history_, module_, n_features_in_
+    classes_, magnifications_, embedding_dim_, validation_patients_, history_, module_, n_features_in_
         As in `CNNClassifier`; `history_` adds per epoch ``domain_loss``, ``domain_accuracy`` beside
         ``domain_chance``, and ``reversal_strength``. A domain accuracy near chance late in the ramp is what
         a working adversary looks like; near 1 it has lost.
@@ -104,6 +104,7 @@ random_state
         device="auto",
         precision="float32",
         n_jobs=None,
+        image_cache=None,
         callbacks=None,
         warm_start=False,
         verbose=0,
@@ -131,6 +132,7 @@ random_state
         self.device = device
         self.precision = precision
         self.n_jobs = n_jobs
+        self.image_cache = image_cache
         self.callbacks = callbacks
         self.warm_start = warm_start
         self.verbose = verbose

@@ -1,19 +1,17 @@
 """What stands in X, batch by batch: images or features in memory, image paths, and both joined."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import torch
-from joblib import effective_n_jobs
 from sklearn.utils.validation import validate_data
 
-from sklearn_magdg.images import as_paths, read_image, resize_images
+from sklearn_magdg.images import as_paths, resize_images
+from sklearn_magdg.images._reader import read_images
 
 _PATH_SIZE = 224  # what paths are brought to when `image_size` is None: torchvision's usual input
 
 
 class ArraySource:
-    """Images ``(n, h, w, 3)`` as uint8, or features ``(n, d)`` as float32, held in memory."""
+    """Images ``(n, h, w, 3)`` as uint8, or features ``(n, d)`` as float32: an array, in memory or mapped."""
 
     def __init__(self, array):
         self.array = array
@@ -32,32 +30,35 @@ class ArraySource:
         return ArraySource(_resize_if_needed(self.array, size))
 
 
-class PathSource:
-    """Images decoded when a batch asks for them, so that memory does not grow with their number."""
-
-    def __init__(self, paths, size, n_jobs=None):
-        self.paths = paths
-        self.size = size
-        self.n_jobs = n_jobs
-
-    def __len__(self):
-        return len(self.paths)
+class SquareSource:
+    """What images of one `size` have in common that are made when a batch asks for them."""
 
     @property
     def shape(self):
         return (self.size, self.size, 3)
 
-    def read(self, indices):
-        paths = self.paths[indices]
-        with ThreadPoolExecutor(effective_n_jobs(self.n_jobs)) as pool:
-            images = list(pool.map(lambda path: read_image(path, self.size), paths))
-        return torch.from_numpy(np.stack(images))
-
     def resized(self, size):
         return self if size == self.size else ResizedSource(self, size)
 
 
-class ResizedSource:
+class PathSource(SquareSource):
+    """Images decoded, or taken from a cache on disk, batch by batch: memory does not grow with their number."""
+
+    def __init__(self, paths, size, n_jobs=None, cache=None):
+        self.paths = paths
+        self.size = size
+        self.n_jobs = n_jobs
+        self.cache = cache
+
+    def __len__(self):
+        return len(self.paths)
+
+    def read(self, indices):
+        images = read_images(self.paths[indices], self.size, cache=self.cache, n_jobs=self.n_jobs)
+        return torch.from_numpy(images)
+
+
+class ResizedSource(SquareSource):
     """Images of a source, resampled once more when they are read."""
 
     def __init__(self, source, size):
@@ -67,15 +68,8 @@ class ResizedSource:
     def __len__(self):
         return len(self.source)
 
-    @property
-    def shape(self):
-        return (self.size, self.size, 3)
-
     def read(self, indices):
         return torch.from_numpy(resize_images(self.source.read(indices).numpy(), self.size))
-
-    def resized(self, size):
-        return self if size == self.size else ResizedSource(self, size)
 
 
 class JoinedSource:
@@ -131,7 +125,7 @@ class RowsOf:
 _SOURCES = (ArraySource, PathSource, ResizedSource, JoinedSource, RowsOf)
 
 
-def as_source(estimator, X, *, reset, image_size=None, n_jobs=None):
+def as_source(estimator, X, *, reset, image_size=None, n_jobs=None, image_cache=None):
     """`X` as a source, checked.
 
     Parameters
@@ -144,6 +138,10 @@ def as_source(estimator, X, *, reset, image_size=None, n_jobs=None):
         True in `fit`.
     image_size : int or None
         Side in pixels that images are brought to. None keeps arrays and brings paths to 224.
+    n_jobs : int or None
+        Decoding threads, for paths.
+    image_cache : str, os.PathLike or None
+        Folder of decoded images, for paths.
 
     Raises
     ------
@@ -159,13 +157,12 @@ def as_source(estimator, X, *, reset, image_size=None, n_jobs=None):
     if reset and is_images:
         _forget_features(estimator)
     if paths is not None:
-        return PathSource(_not_empty(paths), image_size or _PATH_SIZE, n_jobs)
+        return PathSource(_not_empty(paths), image_size or _PATH_SIZE, n_jobs, image_cache)
     if is_images:
         return ArraySource(_resize_if_needed(_as_uint8(_not_empty(np.asarray(X))), image_size))
     if getattr(X, "ndim", 2) == 3:
         raise ValueError(f"X has the shape {X.shape}; images need (n, height, width, 3), features (n, n_features).")
-    features = validate_data(estimator, X, reset=reset, dtype=np.float32, order="C")
-    return ArraySource(_writeable(features))
+    return ArraySource(validate_data(estimator, X, reset=reset, dtype=np.float32, order="C"))
 
 
 def _forget_features(estimator):
@@ -181,11 +178,6 @@ def _not_empty(X):
     return X
 
 
-def _writeable(array):
-    # torch warns of read-only memory, which scikit-learn's memory-mapped folds are.
-    return array if array.flags.writeable else array.copy()
-
-
 def _as_uint8(images):
     """Images checked and stored in 8 bits, which is what microscopes and PNG files hold."""
     if images.shape[3] != 3 or 0 in images.shape:
@@ -194,7 +186,7 @@ def _as_uint8(images):
             "bring greyscale or transparent images to RGB first (`ImageReader` does)."
         )
     if images.dtype == np.uint8:
-        return _writeable(np.ascontiguousarray(images))
+        return np.ascontiguousarray(images)
     if images.dtype.kind not in "fbiu":
         raise ValueError(f"Images must be uint8, or float in [0, 1], got dtype {images.dtype}.")
     low, high = float(images.min()), float(images.max())

@@ -1,6 +1,7 @@
 """One image file to upright 8-bit RGB, and the one resize of every route."""
 
 import os
+import stat
 import struct
 
 import numpy as np
@@ -32,8 +33,8 @@ def read_image(path, size=224):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is no image, is cut off, has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`, or has
-        pixels of 32 bits.
+        If the file is no image, is no regular file, is cut off, has more pixels than
+        `PIL.Image.MAX_IMAGE_PIXELS`, or has pixels of 32 bits.
 
     Examples
     --------
@@ -91,19 +92,35 @@ def _resize(image, size):
 
 def decode(path):
     """Upright RGB image of a file."""
+    file_state(path)
     try:
         with Image.open(path) as image:
             _refuse_bomb(image)
-            return _to_rgb(ImageOps.exif_transpose(image))
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"There is no image file {os.fspath(path)!r}; check the path and its root folder."
-        ) from None
+            ImageOps.exif_transpose(image, in_place=True)
+            return _to_rgb(image)
     except (*_DECODING_ERRORS, *_BOMBS) as error:
-        raise ValueError(
-            f"Cannot read {os.fspath(path)!r} as an image ({error}); "
-            "download or export the file again, or leave it out."
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def file_state(path):
+    """`os.stat` of a regular file; to open a pipe instead would wait for ever."""
+    try:
+        state = os.stat(path)
+        if not stat.S_ISREG(state.st_mode):
+            raise OSError("it is no regular file")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no image file {str(path)!r}; check the path and its root folder.") from None
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    return state
+
+
+def _unreadable(path, error):
+    return ValueError(
+        f"Cannot read {str(path)!r} as an image ({error}); download or export the file again, or leave it out: "
+        "`sklearn_magdg.images.readable_images(paths)` is the mask of the files that can be read, and the loaders "
+        'of `sklearn_magdg.datasets` drop the others with on_damaged="skip".'
+    )
 
 
 def _refuse_bomb(image):

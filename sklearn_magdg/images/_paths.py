@@ -44,7 +44,7 @@ def as_paths(X):
             f"`X` mixes image paths and other things (position {row} is {column[row]!r}); give paths only."
         )
     paths = np.empty(len(column), dtype=object)
-    paths[:] = [os.fspath(each) for each in column]
+    paths[:] = [str(os.fspath(each)) for each in column]  # NumPy's own str as Python's
     return paths
 
 

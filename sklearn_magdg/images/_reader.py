@@ -1,19 +1,49 @@
-"""A transformer from image paths to one uint8 array."""
+"""Image paths to one uint8 array: a function, and a transformer around it."""
 
-import hashlib
+import mmap
 import os
-import uuid
+import tempfile
 from numbers import Integral
-from pathlib import Path
 
 import numpy as np
-import PIL
-from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval
 
+from sklearn_magdg.images._cache import ImageCache, writing_to
 from sklearn_magdg.images._decode import read_image
 from sklearn_magdg.images._paths import as_paths
+from sklearn_magdg.images._threads import map_threads
+
+_BATCH_BYTES = 2**24  # of images on their way from the cache into one mapped file
+
+
+def read_images(paths, size, *, cache=None, n_jobs=None):
+    """Images of the paths, uint8 of shape (n, size, size, 3): decoded by threads, or taken from the cache."""
+    images = np.empty((len(paths), size, size, 3), np.uint8)
+    if cache is None:
+        map_threads(lambda row: _decode_into(images[row], paths[row]), range(len(paths)), n_jobs)
+    else:
+        _load_or_decode(images, paths, ImageCache(cache, size), n_jobs)
+    return images
+
+
+def _decode_into(image, path):
+    image[:] = read_image(path, len(image))
+
+
+def _load_or_decode(images, paths, cache, n_jobs):
+    # in one thread: to take an entry is so short that two would only wait for each other
+    entries = [cache.entry(path) for path in paths]
+    missing = [row for row, entry in enumerate(entries) if not cache.load(entry, images[row])]
+    if not missing:
+        return
+
+    def decode_and_store(row):
+        _decode_into(images[row], paths[row])
+        cache.store(entries[row], images[row])
+
+    cache.prepare()
+    map_threads(decode_and_store, missing, n_jobs)
 
 
 class ImageReader(TransformerMixin, BaseEstimator):
@@ -27,9 +57,10 @@ class ImageReader(TransformerMixin, BaseEstimator):
     size : int, default=224
         Height and width in pixels, at least 1.
     cache : str or os.PathLike, default=None
-        Folder for decoded images, made where it is missing. One list of paths gives one memory-mapped
-        file there, which later calls read instead of the images, until an image changes its size in bytes
-        or its time of change. Transform once before cross-validation: every fold is a list of its own.
+        Folder for decoded images, made where it is missing: a file of 3 x `size` x `size` bytes per image,
+        by absolute path, `size` and version of Pillow, that every later call takes instead of the image,
+        in whatever list and order, from any process. An image that changes its size in bytes or its time of
+        change is decoded anew, and so is a damaged file of the cache. The folder may be removed at any time.
         None decodes every time.
     n_jobs : int, default=None
         Number of decoding threads. None means 1 unless in a `joblib.parallel_config` context, -1 all
@@ -41,6 +72,12 @@ class ImageReader(TransformerMixin, BaseEstimator):
         If a parameter is out of range, `X` holds no paths, or a file is no image that can be read whole.
     FileNotFoundError
         If a file does not exist.
+    OSError
+        If the cache cannot be written.
+
+    See Also
+    --------
+    readable_images : Mask of the files that can be read.
 
     Examples
     --------
@@ -92,15 +129,15 @@ class ImageReader(TransformerMixin, BaseEstimator):
         Returns
         -------
         images : ndarray of shape (n_samples, size, size, 3), dtype uint8
-            With `cache` a read-only memory map.
+            Without `cache` an array in memory. With `cache` a read-only memory map, so that memory does not
+            grow with the number of images: of a file without a name in that folder, which takes its own
+            3 x `size` x `size` bytes per image there until the array is gone.
         """
         self._validate_params()
         paths = as_paths(X)
         if paths is None:
             raise ValueError(f"ImageReader needs image paths, at least one, got {type(X).__name__}: {str(X)[:60]!r}.")
-        if self.cache is None:
-            return self._decode_into(np.empty((len(paths), self.size, self.size, 3), np.uint8), paths)
-        return self._load_or_decode(paths)
+        return self._read(paths) if self.cache is None else self._map(paths)
 
     def __sklearn_is_fitted__(self):
         return True
@@ -114,56 +151,32 @@ class ImageReader(TransformerMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         return tags
 
-    def _decode_into(self, images, paths):
-        def fill(row):
-            images[row] = read_image(paths[row], self.size)
+    def _read(self, paths):
+        return read_images(paths, self.size, cache=self.cache, n_jobs=self.n_jobs)
 
-        Parallel(n_jobs=self.n_jobs, require="sharedmem")(delayed(fill)(row) for row in range(len(paths)))
-        return images
+    def _map(self, paths):
+        n_rows = max(1, _BATCH_BYTES // (3 * self.size**2))
+        with self._open_unnamed() as file:
+            for start in range(0, len(paths), n_rows):
+                images = self._read(paths[start : start + n_rows])
+                with writing_to(self.cache):
+                    _write(file, images)
+            return _mapped(file).reshape(-1, self.size, self.size, 3)
 
-    def _load_or_decode(self, paths):
-        shape = (len(paths), self.size, self.size, 3)
-        file = Path(self.cache, f"images-{_fingerprint(paths, self.size)}.npy")
-        cached = _load(file, shape)
-        if cached is None:
-            _write(file, shape, lambda images: self._decode_into(images, paths))
-            cached = np.load(file, mmap_mode="r")
-        return cached
-
-
-def _fingerprint(paths, size):
-    """Name of the decoded images: another file, another size or another Pillow gives another one."""
-    digest = hashlib.blake2b(f"1 {PIL.__version__} {size}".encode(), digest_size=16)
-    for path in paths:
-        try:
-            state = os.stat(path)
-        except FileNotFoundError:
-            raise FileNotFoundError(f"There is no image file {path!r}; check the path and its root folder.") from None
-        digest.update(f"\0{os.path.abspath(path)}\0{state.st_size}\0{state.st_mtime_ns}".encode())
-    return digest.hexdigest()
+    def _open_unnamed(self):
+        with writing_to(self.cache):
+            os.makedirs(self.cache, exist_ok=True)
+            return tempfile.TemporaryFile(dir=self.cache, buffering=0)
 
 
-def _load(file, shape):
-    """Memory map of a cache file, None where it is missing or damaged."""
-    try:
-        images = np.load(file, mmap_mode="r")
-    except (OSError, ValueError, EOFError):
-        return None
-    return images if images.shape == shape and images.dtype == np.uint8 else None
+def _write(file, images):
+    content = memoryview(images).cast("B")
+    while content:  # without a buffer one call need not write all
+        content = content[file.write(content) :]
 
 
-def _write(file, shape, fill):
-    """Fill a new array file under a name of its own and move it into place in one step.
-
-    So a reader never sees half a file, whether two processes write it or one is killed.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        images = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.uint8, shape=shape)
-        fill(images)
-        images.flush()
-        del images
-        os.replace(unfinished, file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+def _mapped(file):
+    """Bytes of a file, read-only, as a memory map that lives on when the file is closed."""
+    content = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+    # not np.memmap(file): joblib would reopen that by its name in every process, and there is none
+    return content.view(np.memmap)

@@ -208,6 +208,20 @@ def test_rows_without_a_patient_never_stand_in_the_validation_part(tissue):
     np.testing.assert_array_equal(joined, np.append(held_back, [False] * 3))
 
 
+def test_a_warm_start_validates_on_patients_that_were_never_trained_on(tissue):
+    model = CNNClassifier(max_epochs=1, early_stopping=True, validation_fraction=0.3, warm_start=True)
+    parts = []
+    for _ in range(4):  # without a seed: a new draw would be another one in 4 out of 5 fits
+        model.fit(tissue.data, tissue.target, patient=tissue.patient)
+        parts.append(model.validation_patients_)
+    assert parts == [parts[0]] * 4
+    newcomers = np.char.add("new ", tissue.patient.astype(str))
+    model.fit(tissue.data, tissue.target, patient=newcomers)
+    assert set(model.validation_patients_) < set(newcomers)
+    model.set_params(early_stopping=False).fit(tissue.data, tissue.target, patient=newcomers)
+    assert not hasattr(model, "validation_patients_")
+
+
 def test_early_stopping_without_patients_is_named_a_leak(tissue):
     with pytest.warns(UserWarning, match="early_stopping=True without `patient`"):
         CNNClassifier(max_epochs=1, early_stopping=True, random_state=0).fit(tissue.data, tissue.target)

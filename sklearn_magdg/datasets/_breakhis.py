@@ -1,35 +1,19 @@
-"""BreaKHis: its file names, its index, and its integrity against the inventory."""
+"""BreaKHis: its index, and the bunch."""
 
 import os
-import re
 import warnings
-from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
 from sklearn_magdg._metadata import magnification_number
+from sklearn_magdg.datasets._breakhis_inventory import name_twins, read_inventory, verify_images
+from sklearn_magdg.datasets._breakhis_names import LABELS, MAGNIFICATIONS, SUBTYPES, BreakhisName, parse_filename
+from sklearn_magdg.datasets._damaged import keep_readable
+from sklearn_magdg.datasets._words import name_some
 
-MAGNIFICATIONS = (40, 100, 200, 400)
-LABELS = {"B": "benign", "M": "malignant"}
-SUBTYPES = {
-    "A": "benign",
-    "F": "benign",
-    "PT": "benign",
-    "TA": "benign",
-    "DC": "malignant",
-    "LC": "malignant",
-    "MC": "malignant",
-    "PC": "malignant",
-}
-
-_NAME = re.compile(
-    r"SOB_(?P<letter>[BM])_(?P<subtype>[A-Z]+)-(?P<year>[0-9]{2})-(?P<number>[0-9]+)(?P<suffix>[A-Z]*)"
-    r"-(?P<magnification>40|100|200|400)-(?P<sequence>[0-9]{3})\.png"
-)
 _IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"}
 _COLUMNS = ["data", "target", "patient", "slide", "magnification", "subtype"]
 
@@ -49,17 +33,6 @@ Classification", IEEE TBME 63(7):1455-1462, 2016, doi:10.1109/TBME.2015.2496264.
 """
 
 
-class BreakhisName(NamedTuple):
-    """What the name of a BreaKHis image says."""
-
-    label: str
-    subtype: str
-    accession: str
-    slide: str
-    magnification: int
-    sequence: int
-
-
 def load_breakhis(
     root,
     *,
@@ -67,6 +40,7 @@ def load_breakhis(
     target="label",
     patient_by="accession",
     verify=True,
+    on_damaged=None,
     return_X_y=False,
     as_frame=False,
 ):
@@ -84,21 +58,25 @@ def load_breakhis(
         What counts as a patient: the accession number, without the letter that tells its slides apart, or the
         slide. The accession is the strict reading.
     verify : bool, default=True
-        Whether to compare the images with the inventory of the full set, slide by slide. A partial
-        collection is fine, and named so in `DESCR`.
+        Whether to compare the images with the inventory of the full set, slide by slide, and those of a slide
+        that stands under two subtypes with each other, pixel by pixel. A partial collection is fine, and `DESCR`
+        names what is missing.
+    on_damaged : {None, "raise", "skip"}, default=None
+        What to do about files that cannot be decoded. None does not look; "raise" and "skip" decode every image,
+        and refuse the collection or leave the damaged ones out.
     return_X_y : bool, default=False
         Whether to return `(data, target)` alone.
     as_frame : bool, default=False
-        Whether `data` and `target` are pandas Series, and `frame` a DataFrame.
+        Whether `data` is a DataFrame of one column, `target` a Series, and `frame` a DataFrame.
 
     Returns
     -------
     bunch : sklearn.utils.Bunch
         Sorted by file name:
 
-        data : ndarray of shape (n_images,), dtype object
+        data : ndarray of shape (n_images,), dtype object, or DataFrame of shape (n_images, 1)
             Paths as str.
-        target : ndarray of shape (n_images,), dtype int
+        target : ndarray or Series of shape (n_images,), dtype int
             Codes into `target_names`.
         target_names : list of str
             `["benign", "malignant"]`, or the subtypes A, F, PT, TA, DC, LC, MC, PC.
@@ -109,11 +87,15 @@ def load_breakhis(
         subtype : ndarray of shape (n_images,), dtype object
             Code of the subtype.
         frame : pandas.DataFrame or None
-            The columns above, with `as_frame=True`.
+            The columns data, target, patient, slide, magnification and subtype, with `as_frame=True`.
         inventory : pandas.DataFrame or None
-            With `verify=True` a row per slide and magnification: images found and expected.
+            With `verify=True` a row per class-slide pair and magnification: images `found`, `expected`,
+            `missing` and `extra`.
+        duplicates : pandas.DataFrame or None
+            With `verify=True` a row per pair of pixel-identical images of one slide under two subtypes: `slide`,
+            `magnification`, `subtype`, `path`, `other_subtype`, `other_path`.
         DESCR : str
-            Description, with what part of the full set this is.
+            Description, with what part of the full set this is: slides missing and incomplete.
 
     (data, target) : tuple
         With `return_X_y=True`.
@@ -123,13 +105,15 @@ def load_breakhis(
     FileNotFoundError
         If the folder is missing, or holds no BreaKHis image.
     ValueError
-        If an image's name does not follow the grammar, a requested magnification is absent, or an option is
-        unknown.
+        If an image's name does not follow the grammar, a requested magnification is absent, an option is
+        unknown, or, with `on_damaged="raise"`, a file cannot be decoded.
 
     Warns
     -----
     UserWarning
-        With `verify=True`, if there are slides or images that the full set does not have.
+        With `verify=True`, if there are slides or images that the full set does not have, and with
+        `target="subtype"` if one picture stands under two subtypes; with `on_damaged="skip"`, if files are left
+        out.
 
     References
     ----------
@@ -149,62 +133,13 @@ def load_breakhis(
     if magnifications is None:
         magnifications = images["magnification"].unique()
     magnifications = _check_magnifications(magnifications)
-    images = images[images["magnification"].isin(_present(images, magnifications, root))]
-    inventory = _take_inventory(images, magnifications) if verify else None
-    bunch = _to_bunch(images, target, patient_by, inventory, as_frame)
+    images = _select(images, magnifications, root)
+    if on_damaged is not None:
+        readable = keep_readable(images["data"].to_numpy(dtype=object), on_damaged)
+        images = _select(images[readable], magnifications, root)
+    verification = _verify(images, magnifications, target) if verify else None
+    bunch = _to_bunch(images, target, patient_by, as_frame, verification)
     return (bunch.data, bunch.target) if return_X_y else bunch
-
-
-def parse_filename(name):
-    """Label, subtype, accession, slide, magnification and sequence number in the name of a BreaKHis image.
-
-    Parameters
-    ----------
-    name : str
-        File name without folder, such as "SOB_B_A-14-22549AB-40-001.png".
-
-    Returns
-    -------
-    parsed : BreakhisName
-        A NamedTuple; `accession` is the slide ("14-22549AB") without its letters ("14-22549").
-
-    Raises
-    ------
-    ValueError
-        If the name does not follow the grammar, or its subtype is not one of its label.
-
-    Examples
-    --------
-    >>> parse_filename("SOB_B_A-14-22549AB-40-001.png")[:4]
-    ('benign', 'A', '14-22549', '14-22549AB')
-    """
-    match = _NAME.fullmatch(name)
-    if match is None or SUBTYPES.get(match["subtype"]) != LABELS[match["letter"]]:
-        raise ValueError(
-            f"{name!r} is no name of a BreaKHis image, which looks like 'SOB_B_A-14-22549AB-40-001.png'; "
-            "rename the file or move it elsewhere."
-        )
-    accession = f"{match['year']}-{match['number']}"
-    return BreakhisName(
-        label=LABELS[match["letter"]],
-        subtype=match["subtype"],
-        accession=accession,
-        slide=accession + match["suffix"],
-        magnification=int(match["magnification"]),
-        sequence=int(match["sequence"]),
-    )
-
-
-def read_inventory():
-    """Slides of the full set, from the package: a row per slide and magnification, `expected` images."""
-    with files("sklearn_magdg.datasets").joinpath("data/breakhis_slides.csv").open() as file:
-        slides = pd.read_csv(file, dtype={"year": str, "slide": str})
-    slides["slide"] = slides["year"] + "-" + slides["slide"]
-    counts = {f"n_{magnification}x": magnification for magnification in MAGNIFICATIONS}
-    slides = slides.rename(columns=counts).melt(
-        ["label", "subtype", "slide"], MAGNIFICATIONS, "magnification", "expected"
-    )
-    return slides.astype({"magnification": int})
 
 
 def _check_option(name, value, options):
@@ -271,15 +206,14 @@ def _parse_all(paths):
 
 
 def _refuse_strangers(others):
-    shown = ", ".join(str(path) for path in others[:5]) + (", ..." if len(others) > 5 else "")
     raise ValueError(
-        f"{len(others)} images do not follow the names of BreaKHis ({shown}); a name looks like "
+        f"{len(others)} images do not follow the names of BreaKHis ({name_some(others)}); a name looks like "
         "'SOB_B_A-14-22549AB-40-001.png': rename them or move them elsewhere."
     )
 
 
-def _present(images, magnifications, root):
-    """`magnifications`, all of which have images."""
+def _select(images, magnifications, root):
+    """Images at `magnifications`, all of which must be there."""
     found = sorted(images["magnification"].unique().tolist())
     absent = sorted(set(magnifications) - set(found))
     if absent:
@@ -287,32 +221,27 @@ def _present(images, magnifications, root):
             f"There is no image at magnification {absent} in {os.fspath(root)!r}; "
             f"pass magnifications={tuple(found)} or add the images."
         )
-    return magnifications
+    return images[images["magnification"].isin(magnifications)]
 
 
-def _take_inventory(images, magnifications):
-    """Found and expected numbers of images per slide and magnification."""
-    keys = ["label", "subtype", "slide", "magnification"]
-    found = images.groupby(keys).size().rename("found")
-    expected = read_inventory().set_index(keys)["expected"]
-    inventory = pd.concat([found, expected], axis=1).fillna(0).astype(int).sort_index().reset_index()
-    inventory = inventory[inventory["magnification"].isin(magnifications)].reset_index(drop=True)
-    _warn_extra(inventory[inventory["found"] > inventory["expected"]])
-    return inventory
+def _verify(images, magnifications, target):
+    expected = read_inventory()
+    verification = verify_images(images, expected[expected["magnification"].isin(magnifications)])
+    if target == "subtype":
+        _warn_two_labels(verification.duplicates)
+    return verification
 
 
-def _warn_extra(extra):
-    if extra.empty:
-        return
-    lines = [
-        f"{row.subtype}-{row.slide} at {row.magnification}X: {row.found} images instead of {row.expected}"
-        for row in extra.itertuples()
-    ]
-    shown = "; ".join(lines[:5]) + ("; ..." if len(lines) > 5 else "")
-    warnings.warn(f"These are not the images of BreaKHis_v1 ({shown}); look for copies or foreign files.", UserWarning)
+def _warn_two_labels(duplicates):
+    if not duplicates.empty:
+        warnings.warn(
+            f"Pixel-identical images stand under two subtypes ({name_twins(duplicates)}): one picture, two labels. "
+            "`duplicates` lists them; leave one of each pair out.",
+            UserWarning,
+        )
 
 
-def _to_bunch(images, target, patient_by, inventory, as_frame):
+def _to_bunch(images, target, patient_by, as_frame, verification):
     target_names = list(LABELS.values()) if target == "label" else list(SUBTYPES)
     columns = {name: images[name].to_numpy() for name in ("data", "slide", "magnification", "subtype")}
     columns |= {name: columns[name].astype(object) for name in ("data", "slide", "subtype")}
@@ -320,17 +249,12 @@ def _to_bunch(images, target, patient_by, inventory, as_frame):
     columns["target"] = images[target].map(target_names.index).to_numpy()
     frame = pd.DataFrame(columns, columns=_COLUMNS) if as_frame else None
     if as_frame:
-        columns |= {name: frame[name] for name in ("data", "target")}
-    descr = _DESCR + ("" if inventory is None else "\n" + _describe_part(inventory))
-    return Bunch(**columns, target_names=target_names, frame=frame, inventory=inventory, DESCR=descr)
-
-
-def _describe_part(inventory):
-    found, expected = inventory["found"].sum(), inventory["expected"].sum()
-    if (inventory["found"] == inventory["expected"]).all():
-        return f"This collection is complete: all {expected:,} images of the magnifications loaded.\n"
-    slides = inventory.groupby(["subtype", "slide"])[["found", "expected"]].sum().astype(bool).sum()
-    return (
-        f"This collection is partial: {found:,} images of {expected:,}, {slides['found']} class-slide pairs "
-        f"of {slides['expected']}, at the magnifications loaded.\n"
+        columns |= {"data": frame[["data"]], "target": frame["target"]}
+    return Bunch(
+        **columns,
+        target_names=target_names,
+        frame=frame,
+        inventory=verification and verification.inventory,
+        duplicates=verification and verification.duplicates,
+        DESCR=_DESCR + ("\n" + verification.report if verification else ""),
     )

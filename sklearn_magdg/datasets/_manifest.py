@@ -1,32 +1,48 @@
 """Any collection of images, from a table."""
 
+import math
 import os
+import re
+from numbers import Number, Real
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_magdg._metadata import encode, encode_magnification, magnification_number
+from sklearn_magdg._metadata import encode, magnification_number
+from sklearn_magdg.datasets._damaged import keep_readable
+from sklearn_magdg.datasets._table import is_url, name_rows, read_table
+from sklearn_magdg.datasets._words import name_some
 
-_SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
-_PARQUET = {".parquet", ".pq"}
 _COLUMNS = ["data", "target", "patient", "slide", "magnification", "subtype"]
 
 
-def load_manifest(table, *, root=None, path="path", target="target", patient="patient", magnification="magnification"):
+def load_manifest(
+    table,
+    *,
+    root=None,
+    path="path",
+    target="target",
+    patient="patient",
+    magnification="magnification",
+    on_damaged=None,
+):
     """Paths, classes and metadata of the images that a table lists.
 
     Parameters
     ----------
     table : str, os.PathLike or DataFrame
-        A .csv, .tsv, .tab (also .gz) or .parquet file, or a pandas or polars DataFrame; one row per image.
-        Columns named "slide" and "subtype" are read where they are there.
+        A .csv, .tsv, .tab (also .gz; UTF-8, with a header) or .parquet file, or a pandas or polars DataFrame;
+        one row per image. Columns named "slide" and "subtype" are read where they are there.
     root : str or os.PathLike, default=None
         Folder to which relative paths refer. None: the folder of the table, or for a DataFrame the working
         directory.
     path, target, patient, magnification : str
         Names of the columns; defaults "path", "target", "patient", "magnification".
+    on_damaged : {None, "raise", "skip"}, default=None
+        What to do about files that cannot be decoded. None does not look; "raise" and "skip" decode every image,
+        and refuse the table or leave the damaged rows out.
 
     Returns
     -------
@@ -57,8 +73,15 @@ def load_manifest(table, *, root=None, path="path", target="target", patient="pa
     ImportError
         If a Parquet file is given and pyarrow is not installed.
     ValueError
-        If a column is missing, a value is empty, a path stands twice, the table has no rows, or its format is
-        unknown. Rows are counted from 1, the header apart.
+        If the table cannot be read or has no rows; if a column is missing or stands twice; if a value is empty,
+        a column mixes text and numbers, or one magnification or patient is spelled in several ways ("40" and
+        "40X", "7" and "7.0"); if a path is a URL, or one image file stands in several rows; with
+        `on_damaged="raise"`, if a file cannot be decoded. Rows are counted from 1, header and blank lines apart.
+
+    Warns
+    -----
+    UserWarning
+        With `on_damaged="skip"`, if files are left out.
 
     Examples
     --------
@@ -69,47 +92,15 @@ def load_manifest(table, *, root=None, path="path", target="target", patient="pa
         ...
     ValueError: The table has no rows; it needs one per image.
     """
-    rows, folder = _read_table(table)
+    rows, folder = read_table(table)
     names = {"data": path, "target": target, "patient": patient, "magnification": magnification}
     columns = _select(rows, names)
-    columns["data"] = _join(folder if root is None else Path(root), columns["data"])
-    _refuse_duplicates(columns["data"])
+    _refuse_spellings(columns, names)
+    columns["data"] = _join(folder if root is None else root, columns["data"])
     _refuse_absent(columns["data"])
-    return _to_bunch(columns)
-
-
-def _read_table(table):
-    """Rows of the table, and the folder to which its relative paths refer."""
-    if isinstance(table, pd.DataFrame):
-        return table, Path()
-    if hasattr(table, "to_dict") and hasattr(table, "columns"):  # polars, without asking for pyarrow
-        return pd.DataFrame(table.to_dict(as_series=False)), Path()
-    if not isinstance(table, str | os.PathLike):
-        raise ValueError(f"`table` must be a path or a DataFrame, got {type(table).__name__}.")
-    file = Path(table).expanduser()
-    if not file.is_file():
-        raise FileNotFoundError(f"There is no table {str(file)!r}; check the path.")
-    return _read_file(file), file.parent
-
-
-def _read_file(file):
-    suffix = Path(file.stem).suffix.lower() if file.suffix == ".gz" else file.suffix.lower()
-    if suffix in _PARQUET:
-        return _read_parquet(file)
-    if suffix not in _SEPARATORS:
-        known = [*_SEPARATORS, *sorted(_PARQUET)]
-        raise ValueError(f"`table` must end in one of {known}, got {file.name!r}; convert it to one of these.")
-    # as text: ids keep their leading zeros, and a patient may be called NA
-    return pd.read_csv(file, sep=_SEPARATORS[suffix], dtype=str, keep_default_na=False, encoding="utf-8-sig")
-
-
-def _read_parquet(file):
-    try:
-        return pd.read_parquet(file)
-    except ImportError as error:
-        raise ImportError(
-            "Reading Parquet needs pyarrow: pip install 'sklearn-magdg[parquet]', or save the table as CSV."
-        ) from error
+    _refuse_duplicates(columns["data"])
+    readable = keep_readable(columns["data"], on_damaged, name_rows)
+    return _to_bunch({key: column[readable] for key, column in columns.items()})
 
 
 def _select(rows, names):
@@ -122,47 +113,99 @@ def _select(rows, names):
         )
     if not len(rows):
         raise ValueError("The table has no rows; it needs one per image.")
-    optional = {name: name for name in ("slide", "subtype") if name in rows.columns}
-    return {key: _as_text(rows[name], name) for key, name in (names | optional).items()}
+    names = names | {name: name for name in ("slide", "subtype") if name in rows.columns}
+    twice = [name for name in names.values() if list(rows.columns).count(name) > 1]
+    if twice:
+        raise ValueError(f"The table has several columns of the name {twice[0]!r}; rename all but one.")
+    return {key: _as_text(rows[name], name) for key, name in names.items()}
 
 
 def _as_text(column, name):
-    if pd.api.types.is_float_dtype(column.dtype) and (column.dropna() % 1 == 0).all():
-        column = column.astype("Int64")  # whole numbers that a missing neighbour turned into floats: 7, not 7.0
     values = column.to_numpy(dtype=object)
     empty = pd.isna(values) | np.array([str(value).strip() == "" for value in values])
     if empty.any():
-        raise ValueError(f"Column {name!r} is empty in {_rows(empty)}; fill it in or drop the row.")
+        raise ValueError(f"Column {name!r} is empty in {name_rows(empty)}; fill it in or drop the row.")
+    _refuse_mixture(values, name)
     text = np.empty(len(values), dtype=object)
-    text[:] = [str(value).strip() for value in values]
+    text[:] = [_to_text(value) for value in values]
     return text
 
 
-def _rows(mask):
-    """Row numbers in words, the header apart and counted from 1."""
-    numbers = (np.flatnonzero(mask) + 1).tolist()
-    shown = ", ".join(map(str, numbers[:5])) + (f", ... ({len(numbers)} in all)" if len(numbers) > 5 else "")
-    return f"row{'s' if len(numbers) > 1 else ''} {shown}"
+def _to_text(value):
+    # whole numbers may have become floats beside a missing neighbour: 7, not 7.0
+    if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value) and value == int(value):
+        return str(int(value))
+    return str(value).strip()
 
 
-def _join(folder, paths):
+def _refuse_mixture(values, name):
+    kinds = pd.Series([_kind(value) for value in values]).drop_duplicates()
+    if len(kinds) > 1:
+        (a, first), (b, second) = list(kinds.items())[:2]
+        raise ValueError(
+            f"Column {name!r} mixes {first} ({values[a]!r} in row {a + 1}) and {second} ({values[b]!r} in row "
+            f"{b + 1}); write all values one way."
+        )
+
+
+def _kind(value):
+    if isinstance(value, str | os.PathLike):
+        return "text"
+    return "numbers" if isinstance(value, Number) and not isinstance(value, bool) else type(value).__name__
+
+
+def _refuse_spellings(columns, names):
+    """One patient under two spellings would stand on both sides of a split, one magnification too."""
+    same = {"patient": _without_zero_decimals, "slide": _without_zero_decimals, "magnification": magnification_number}
+    for key in [key for key in same if key in columns]:
+        spelled = pd.Series(columns[key]).drop_duplicates()
+        meaning = spelled.map(same[key])
+        twice = meaning[meaning.duplicated(keep=False) & meaning.notna()]
+        if len(twice):
+            ways = spelled[meaning == twice.iloc[0]]
+            shown = name_some(f"{text!r} (row {row + 1})" for row, text in ways.items())
+            raise ValueError(
+                f"Column {names.get(key, key)!r} spells one {key} in several ways, {shown}; write all values one way."
+            )
+
+
+def _without_zero_decimals(text):
+    return re.sub(r"^([0-9]+)\.0+$", r"\1", text)
+
+
+def _join(root, paths):
+    if is_url(root):
+        raise ValueError(f"`root` must be a folder, got the URL {os.fspath(root)!r}; download the images first.")
+    urls = np.array([is_url(path) for path in paths])
+    if urls.any():
+        raise ValueError(
+            f"Images must be files, got URLs in {name_rows(urls)} ({name_some(paths[urls])}); download them first."
+        )
     joined = np.empty(len(paths), dtype=object)
-    joined[:] = [os.path.normpath(folder.expanduser() / path) for path in paths]
+    joined[:] = [os.path.normpath(Path(root).expanduser() / path) for path in paths]
     return joined
-
-
-def _refuse_duplicates(paths):
-    twice = pd.Series(paths).duplicated(keep=False).to_numpy()
-    if twice.any():
-        raise ValueError(f"The same path stands in {_rows(twice)} ({paths[np.argmax(twice)]}); keep one row each.")
 
 
 def _refuse_absent(paths):
     absent = np.array([not os.path.isfile(path) for path in paths])
     if absent.any():
         raise FileNotFoundError(
-            f"There is no image file for {_rows(absent)} ({paths[np.argmax(absent)]}); "
+            f"There is no image file for {name_rows(absent)} ({name_some(paths[absent])}); "
             "set `root` to the folder to which the paths refer."
+        )
+
+
+def _refuse_duplicates(paths):
+    """A link, or another letter case where the system does not tell it apart, is the same file."""
+    states = [os.stat(path) for path in paths]
+    file = pd.factorize(pd.Series([(state.st_dev, state.st_ino) for state in states]))[0]
+    twice = np.flatnonzero(np.bincount(file) > 1)
+    if len(twice):
+        same = file == twice[0]
+        others = f", and {len(twice) - 1} other files stand in several" if len(twice) > 1 else ""
+        raise ValueError(
+            f"The same image file stands in {name_rows(same)} ({name_some(np.unique(paths[same]))}){others}; "
+            "keep one row each."
         )
 
 
@@ -181,7 +224,6 @@ def _as_numbers(magnification):
     """Numbers where all values read as numbers, whole ones as integers, else the text."""
     numbers = [magnification_number(each) for each in magnification]
     if None in numbers:
-        encode_magnification(magnification)
         return magnification
     numbers = np.array(numbers)
     return numbers.astype(int) if (numbers % 1 == 0).all() else numbers

@@ -3,142 +3,13 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import cross_validate
 
-from sklearn_magdg.datasets._breakhis import SUBTYPES, load_breakhis, parse_filename, read_inventory
-
-FOLDERS = {"A": "adenosis", "F": "fibroadenoma", "DC": "ductal_carcinoma", "PC": "papillary_carcinoma"}
-SLIDES = [("A", "14-22549AB"), ("A", "14-22549CD"), ("F", "14-25197"), ("DC", "14-4364"), ("PC", "15-190EF")]
-
-
-def add_image(root, subtype, slide, magnification, sequence=1, tree="BreaKHis_v1/histology_slides/breast"):
-    """Write a five-pixel image to its place in the official tree."""
-    label = SUBTYPES[subtype]
-    letter = label[0].upper()
-    folder = root / tree / label / "SOB" / FOLDERS[subtype] / f"SOB_{letter}_{subtype}_{slide}" / f"{magnification}X"
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"SOB_{letter}_{subtype}-{slide}-{magnification}-{sequence:03}.png"
-    Image.new("RGB", (5, 1)).save(file)
-    return file
-
-
-@pytest.fixture
-def root(tmp_path):
-    """Two images of every one of five slides at 100X and 200X, one at 40X and 400X of the first."""
-    for subtype, slide in SLIDES:
-        for magnification in (100, 200):
-            for sequence in (1, 7):
-                add_image(tmp_path, subtype, slide, magnification, sequence)
-    add_image(tmp_path, *SLIDES[0], 40)
-    add_image(tmp_path, *SLIDES[0], 400)
-    return tmp_path
-
-
-# --- names ---
-
-
-@given(
-    st.sampled_from(sorted(SUBTYPES)),
-    st.integers(0, 99),
-    st.integers(1, 99_999),
-    st.text("ABCDEFG", max_size=2),
-    st.sampled_from([40, 100, 200, 400]),
-    st.integers(0, 999),
-)
-def test_a_name_is_read_as_it_was_written(subtype, year, number, suffix, magnification, sequence):
-    letter = SUBTYPES[subtype][0].upper()
-    accession = f"{year:02}-{number}"
-    name = f"SOB_{letter}_{subtype}-{accession}{suffix}-{magnification}-{sequence:03}.png"
-    parsed = parse_filename(name)
-    assert parsed == (SUBTYPES[subtype], subtype, accession, accession + suffix, magnification, sequence)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "SOB_B_A-14-22549AB-40-001.jpg",
-        "SOB_B_A-14-22549AB-40-001.png\n",
-        "SOB_B_A-14-22549AB-50-001.png",
-        "SOB_B_A-14-22549AB-40-1.png",
-        "SOB_B_A_14-22549AB-40-001.png",
-        "SOB_B_A-14-22549AB-40-٠٠١.png",
-        "SOB_B_XX-14-22549AB-40-001.png",
-        "SOB_M_A-14-22549AB-40-001.png",
-        "xSOB_B_A-14-22549AB-40-001.png",
-        "",
-    ],
-)
-def test_a_name_outside_the_grammar_is_refused(name):
-    with pytest.raises(ValueError, match="is no name of a BreaKHis image"):
-        parse_filename(name)
-
-
-# --- the inventory ---
-
-
-def test_the_inventory_has_the_published_numbers():
-    inventory = read_inventory()
-    assert inventory["expected"].sum() == 7909
-    counts = inventory.groupby(["magnification", "label"])["expected"].sum().unstack()
-    assert counts.loc[[40, 100, 200, 400], "benign"].tolist() == [625, 644, 623, 588]
-    assert counts.loc[[40, 100, 200, 400], "malignant"].tolist() == [1370, 1437, 1390, 1232]
-    slides = inventory.drop_duplicates(["subtype", "slide"])
-    assert slides["subtype"].value_counts().to_dict() == {
-        "A": 4, "F": 10, "PT": 3, "TA": 7, "DC": 38, "LC": 5, "MC": 9, "PC": 6,
-    }  # fmt: skip
-    assert slides["slide"].nunique() == 81
-
-
-def test_slides_of_the_inventory_fall_into_seventy_accessions_of_one_label_each():
-    slides = read_inventory().drop_duplicates(["subtype", "slide"])
-    accession = [
-        parse_filename(f"SOB_{row.label[0].upper()}_{row.subtype}-{row.slide}-40-001.png").accession
-        for row in slides.itertuples()
-    ]
-    assert len(set(accession)) == 70
-    assert (slides.groupby(accession)["label"].nunique() == 1).all()
-
-
-def test_a_partial_collection_is_named_so_without_a_warning(root):
-    bunch = load_breakhis(root)
-    assert "partial: 22 images of 7,909, 5 class-slide pairs of 82" in bunch.DESCR
-    row = bunch.inventory.query("slide == '14-22549AB' and magnification == 100").iloc[0]
-    assert (row["found"], row["expected"]) == (2, 30)
-    assert len(bunch.inventory) == 82 * 4
-
-
-def test_only_the_magnifications_that_are_asked_for_are_counted(root):
-    bunch = load_breakhis(root, magnifications=(100, 200))
-    assert "partial: 20 images of 4,094" in bunch.DESCR
-    assert set(bunch.inventory["magnification"]) == {100, 200}
-
-
-@pytest.mark.slow
-def test_a_complete_collection_is_named_so(tmp_path):
-    for row in read_inventory().query("magnification == 40").itertuples():
-        for sequence in range(row.expected):
-            name = f"SOB_{row.label[0].upper()}_{row.subtype}-{row.slide}-40-{sequence:03}.png"
-            (tmp_path / name).touch()
-    assert "complete: all 1,995 images" in load_breakhis(tmp_path, magnifications=40).DESCR
-
-
-def test_more_images_than_the_full_set_has_are_a_warning_that_names_the_slide(root):
-    add_image(root, "DC", "14-4364", 40, 1)
-    add_image(root, "DC", "14-4364", 40, 2)
-    with pytest.warns(UserWarning, match=r"DC-14-4364 at 40X: 2 images instead of 1"):
-        load_breakhis(root)
-    load_breakhis(root, verify=False)
-
-
-def test_an_unknown_slide_is_a_warning_that_names_it(root):
-    add_image(root, "PC", "16-99999", 100)
-    with pytest.warns(UserWarning, match=r"PC-16-99999 at 100X: 1 images instead of 0"):
-        bunch = load_breakhis(root)
-    assert len(bunch.data) == 23
-    assert load_breakhis(root, verify=False).inventory is None
-
+from sklearn_magdg.datasets._breakhis import load_breakhis, parse_filename
+from sklearn_magdg.images import as_paths
+from tests.datasets.conftest import SLIDES, add_image
 
 # --- the bunch ---
 
@@ -182,13 +53,23 @@ def test_one_magnification_may_be_asked_for(root, asked):
     assert set(load_breakhis(root, magnifications=asked).magnification) == {200}
 
 
-def test_a_frame_holds_the_same_columns(root):
-    bunch = load_breakhis(root, as_frame=True)
+def test_frames_are_those_of_the_loaders_of_scikit_learn(root):
+    bunch, arrays = load_breakhis(root, as_frame=True), load_breakhis(root)
     assert bunch.frame.columns.tolist() == ["data", "target", "patient", "slide", "magnification", "subtype"]
-    assert isinstance(bunch.data, pd.Series)
+    pd.testing.assert_frame_equal(bunch.data, bunch.frame[["data"]])
+    pd.testing.assert_series_equal(bunch.target, bunch.frame["target"])
+    for name in ("target", "patient", "slide", "magnification", "subtype"):
+        assert bunch.frame[name].tolist() == arrays[name].tolist()
+    np.testing.assert_array_equal(as_paths(bunch.data), arrays.data)
     X, y = load_breakhis(root, return_X_y=True, as_frame=True)
-    pd.testing.assert_series_equal(X, bunch.frame["data"])
-    pd.testing.assert_series_equal(y, bunch.frame["target"])
+    pd.testing.assert_frame_equal(X, bunch.data)
+    pd.testing.assert_series_equal(y, bunch.target)
+
+
+def test_frames_go_through_cross_validate(root):
+    X, y = load_breakhis(root, return_X_y=True, as_frame=True)
+    scores = cross_validate(DummyClassifier(), X, y, cv=3)
+    assert len(scores["test_score"]) == 3
 
 
 def test_data_and_target_may_come_alone(root):
@@ -291,6 +172,7 @@ def test_the_real_images_have_the_published_counts(breakhis_root):
     assert (bunch.inventory["found"] <= bunch.inventory["expected"]).all()
 
 
+@pytest.mark.slow
 def test_the_real_images_split_without_a_leak(breakhis_root):
     from sklearn_magdg.model_selection import LeaveOneMagnificationOut, audit_splits
 

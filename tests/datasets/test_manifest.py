@@ -1,10 +1,15 @@
+import csv
 import gzip
-import sys
+import os
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from sklearn_magdg.datasets._manifest import load_manifest
@@ -67,6 +72,40 @@ def test_data_frames_of_pandas_and_polars_are_read(table, tmp_path, make):
     check(load_manifest(make(table), root=tmp_path), tmp_path)
 
 
+@pytest.mark.parametrize("dtype", ["string[pyarrow]", "string[python]", "category", object])
+def test_text_of_every_dtype_is_read(table, tmp_path, dtype):
+    check(load_manifest(table.astype(dtype), root=tmp_path), tmp_path)
+
+
+def test_arrow_numbers_and_polars_categories_are_read(table, tmp_path):
+    table["magnification"] = pd.array([40, 100, 200] * 2 + [40], dtype="int64[pyarrow]")
+    check(load_manifest(table, root=tmp_path), tmp_path)
+    frame = pl.DataFrame(table.to_dict("list")).with_columns(pl.col("target", "patient").cast(pl.Categorical))
+    check(load_manifest(frame, root=tmp_path), tmp_path)
+
+
+def test_missing_values_of_arrow_columns_are_named(table, tmp_path):
+    table["patient"] = pd.array([1, 2, None, 3, None, 4, 5], dtype="int64[pyarrow]")
+    with pytest.raises(ValueError, match="Column 'patient' is empty in rows 3, 5"):
+        load_manifest(table, root=tmp_path)
+
+
+def test_paths_may_be_path_objects(table, tmp_path):
+    table["path"] = [Path(path) if row % 2 else path for row, path in enumerate(table["path"])]
+    check(load_manifest(table, root=tmp_path), tmp_path)
+
+
+def test_truth_values_are_classes_of_their_name(table, tmp_path):
+    table["target"] = [True, False] * 3 + [False]
+    assert load_manifest(table, root=tmp_path).target_names == ["False", "True"]
+
+
+def test_a_patient_may_have_images_of_two_classes(table, tmp_path):
+    table["target"] = ["tumour", "normal"] * 3 + ["normal"]
+    bunch = load_manifest(table, root=tmp_path)
+    assert {bunch.target[row] for row in range(N) if bunch.patient[row] == "007"} == {0, 1}
+
+
 def test_the_table_itself_is_left_alone(table, tmp_path):
     before = table.copy()
     load_manifest(table, root=tmp_path)
@@ -105,6 +144,58 @@ def test_magnifications_that_are_words_stay_words(table, tmp_path):
     assert load_manifest(table, root=tmp_path).magnification.tolist() == ["low", "high"] * 3 + ["low"]
 
 
+def test_whole_numbers_are_one_value_as_integers_and_as_floats(table, tmp_path):
+    table["patient"] = pd.Series([7, 7.0, np.int64(8), np.float32(8), 9, 9.0, 10], dtype=object)
+    table["magnification"] = pd.Series([40, 40.0, 100, 100.0, 2.5, 2.5, 40], dtype=object)
+    bunch = load_manifest(table, root=tmp_path)
+    assert bunch.patient.tolist() == ["7", "7", "8", "8", "9", "9", "10"]
+    assert bunch.magnification.tolist() == [40, 40, 100, 100, 2.5, 2.5, 40]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "words"),
+    [
+        ("patient", ["7", "7", 7, 8, 8, 8, 8], r"'patient' mixes text \('7' in row 1\) and numbers \(7 in row 3\)"),
+        ("magnification", [40, 40, 40, 40, "40X", 40, 40], r"mixes numbers .*row 1\) and text \('40X' in row 5\)"),
+        ("target", [1, 0, True, 0, 1, 1, 1], r"'target' mixes numbers .*and bool \(True in row 3\)"),
+    ],
+)
+def test_text_and_numbers_in_one_column_are_refused(table, tmp_path, column, values, words):
+    table[column] = pd.Series(values, dtype=object)
+    with pytest.raises(ValueError, match=words):
+        load_manifest(table, root=tmp_path)
+
+
+@pytest.mark.parametrize("form", [None, "csv", "tsv"])
+@pytest.mark.parametrize(
+    ("column", "changed", "words"),
+    [
+        ("magnification", ["40", "100X"], r"one magnification in several ways, '40X' \(row 1\), '40' \(row 3\)"),
+        ("magnification", ["40.0X", "40.0"], r"'40X' \(row 1\), '40\.0X' \(row 3\), '40\.0' \(row 5\)"),
+        ("patient", ["1.0", "08"], r"'patient' spells one patient in several ways, '1\.0' \(row 3\), '1' \(row 7\)"),
+        ("slide", ["007.00", "9"], r"'slide' spells one slide in several ways, '007' \(row 1\), '007\.00' \(row 3\)"),
+    ],
+)
+def test_two_spellings_of_one_thing_are_refused(table, tmp_path, form, column, changed, words):
+    table["slide"] = table["patient"]
+    table.loc[[2, 4], column] = changed
+    source = table if form is None else write(table, tmp_path, form)
+    with pytest.raises(ValueError, match=words):
+        load_manifest(source, root=tmp_path)
+
+
+def test_spellings_are_of_the_column_that_was_named(table, tmp_path):
+    table = table.rename(columns={"magnification": "zoom"})
+    table.loc[3, "zoom"] = "40"
+    with pytest.raises(ValueError, match="Column 'zoom' spells one magnification"):
+        load_manifest(table, root=tmp_path, magnification="zoom")
+
+
+def test_leading_zeros_and_letters_tell_patients_apart(table, tmp_path):
+    table["patient"] = ["7", "007", "7a", "7.1", "7.10", "v7.0", "v7"]
+    assert load_manifest(table, root=tmp_path).patient.tolist() == table["patient"].tolist()
+
+
 @pytest.mark.parametrize("column", ["path", "target", "patient", "magnification"])
 def test_a_missing_column_is_named(table, tmp_path, column):
     with pytest.raises(ValueError, match=rf"no column \['{column}'\], it has .*'note'"):
@@ -129,14 +220,71 @@ def test_many_rows_are_counted_rather_than_listed(table, tmp_path):
 
 def test_a_path_that_stands_twice_is_named_by_its_rows(table, tmp_path):
     table.loc[5, "path"] = "./images/1.png"
-    with pytest.raises(ValueError, match=r"same path stands in rows 2, 6 .*1\.png"):
+    with pytest.raises(ValueError, match=r"same image file stands in rows 2, 6 \([^,]*1\.png\)"):
         load_manifest(table, root=tmp_path)
+
+
+def test_two_files_that_stand_twice_are_counted(table, tmp_path):
+    table.loc[[4, 5, 6], "path"] = ["images/1.png", "images/0.png", "images/1.png"]
+    with pytest.raises(ValueError, match=r"rows 1, 6 \(.*0\.png\), and 1 other files stand in several"):
+        load_manifest(table, root=tmp_path)
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_link_is_the_file_it_leads_to(table, tmp_path, link):
+    file = tmp_path / "images" / "5.png"
+    file.unlink()
+    link(tmp_path / "images" / "1.png", file)
+    with pytest.raises(ValueError, match=r"rows 2, 6 \(.*1\.png, .*5\.png\)"):
+        load_manifest(table, root=tmp_path)
+
+
+def test_letter_case_tells_files_apart_where_the_system_does(table, tmp_path):
+    (tmp_path / "images" / "A.png").write_bytes(b"one")
+    (tmp_path / "images" / "a.png").write_bytes(b"two")
+    table.loc[[1, 5], "path"] = ["images/A.png", "images/a.png"]
+    if os.path.samefile(tmp_path / "images" / "A.png", tmp_path / "images" / "a.png"):
+        with pytest.raises(ValueError, match="rows 2, 6"):
+            load_manifest(table, root=tmp_path)
+    else:
+        assert len(load_manifest(table, root=tmp_path).data) == N
+
+
+def test_equal_pictures_in_two_files_are_two_images(table, tmp_path):
+    assert len({(tmp_path / path).read_bytes() for path in table["path"]}) == 1
+    assert len(load_manifest(table, root=tmp_path).data) == N
+
+
+def test_paths_may_leave_the_root(table, tmp_path):
+    (tmp_path / "tables").mkdir()
+    table["path"] = [f"../{path}" for path in table["path"]]
+    check(load_manifest(write(table, tmp_path / "tables", "csv")), tmp_path)
 
 
 def test_absent_images_are_named_by_their_rows(table, tmp_path):
     (tmp_path / "images" / "3.png").unlink()
-    with pytest.raises(FileNotFoundError, match=r"no image file for row 4 .*3\.png.*set `root`"):
+    with pytest.raises(FileNotFoundError, match=r"no image file for row 4 \([^,]*3\.png\).*set `root`"):
         load_manifest(table, root=tmp_path)
+
+
+def test_many_absent_images_are_counted(table):
+    some = r"rows 1, 2, 3, 4, 5, \.\.\. \(7 in all\) \(.*4\.png, \.\.\. \(7 in all\)\)"
+    with pytest.raises(FileNotFoundError, match=some):
+        load_manifest(table, root="elsewhere")
+
+
+def test_a_folder_is_no_image(table, tmp_path):
+    table.loc[3, "path"] = "images"
+    with pytest.raises(FileNotFoundError, match="no image file for row 4"):
+        load_manifest(table, root=tmp_path)
+
+
+def test_urls_are_no_images(table, tmp_path):
+    table.loc[[2, 4], "path"] = ["https://example.org/3.png", "s3://bucket/5.png"]
+    with pytest.raises(ValueError, match=r"URLs in rows 3, 5 \(https://example\.org/3\.png, s3:.*download"):
+        load_manifest(table, root=tmp_path)
+    with pytest.raises(ValueError, match="`root` must be a folder, got the URL 's3://bucket'"):
+        load_manifest(table, root="s3://bucket")
 
 
 def test_a_table_without_rows_is_refused(table):
@@ -144,22 +292,49 @@ def test_a_table_without_rows_is_refused(table):
         load_manifest(table.iloc[:0])
 
 
-def test_an_absent_table_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no table .*table\.csv"):
-        load_manifest(tmp_path / "table.csv")
+# --- any table ---
+
+FILES = ["plain.png", "a, b.png", 'q"uote.png', "tab\there.png", "ümlaut ✓.png", "semi;colon.png", "7"]
+TEXT = st.text(st.sampled_from("aZ079 ,;|\"'\t\n\r.é✓"), min_size=1, max_size=5).filter(
+    lambda text: text.strip() and not re.fullmatch(r"\d+\.0+", text.strip())
+)
+MAGNIFICATIONS = st.sampled_from([["40", "100", "2.5"], ["40X", "100X", "20x"], ["low", "high", "40 or so"]])
 
 
-def test_other_formats_and_types_are_refused(tmp_path):
-    (tmp_path / "table.xlsx").touch()
-    with pytest.raises(ValueError, match=r"must end in one of .*'table\.xlsx'"):
-        load_manifest(tmp_path / "table.xlsx")
-    with pytest.raises(ValueError, match="path or a DataFrame, got int"):
-        load_manifest(3)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A file of every name, and room for the tables."""
+    folder = tmp_path_factory.mktemp("any table")
+    for name in FILES:
+        (folder / name).touch()
+    return folder
 
 
-def test_parquet_without_pyarrow_says_what_to_install(table, tmp_path, monkeypatch):
-    file = write(table, tmp_path, "parquet")
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.setattr(pd, "read_parquet", lambda _: (_ for _ in ()).throw(ImportError("no engine")))
-    with pytest.raises(ImportError, match=r"pip install 'sklearn-magdg\[parquet\]'"):
-        load_manifest(file)
+@st.composite
+def tables(draw):
+    n_rows = draw(st.integers(1, len(FILES)))
+    magnifications = st.sampled_from(draw(MAGNIFICATIONS))
+    columns = {"target": TEXT, "patient": TEXT, "magnification": magnifications, "slide": TEXT, "note": TEXT}
+    rows = {name: draw(st.lists(values, min_size=n_rows, max_size=n_rows)) for name, values in columns.items()}
+    table = pd.DataFrame(rows | {"path": draw(st.permutations(FILES))[:n_rows]}, dtype=object)
+    return table[draw(st.permutations(list(table.columns)))]
+
+
+@settings(max_examples=25, deadline=None)
+@given(tables())
+def test_any_table_gives_the_same_bunch_in_every_format(folder, table):
+    for suffix, separator in (("csv", ","), ("tsv", "\t")):
+        with (folder / f"table.{suffix}").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, delimiter=separator).writerows([table.columns, *table.values.tolist()])
+    table.to_parquet(folder / "table.parquet")
+    bunch = load_manifest(table, root=folder)
+    assert bunch.data.tolist() == [str(folder / path) for path in table["path"]]
+    for name in ("patient", "slide"):
+        assert bunch[name].tolist() == [text.strip() for text in table[name]]
+    assert [bunch.target_names[code] for code in bunch.target] == [text.strip() for text in table["target"]]
+    numbers = {"40": 40, "40X": 40, "100": 100, "100X": 100, "2.5": 2.5, "20x": 20}
+    assert bunch.magnification.tolist() == [numbers.get(text, text) for text in table["magnification"]]
+    for suffix in ("csv", "tsv", "parquet"):
+        read = load_manifest(folder / f"table.{suffix}")
+        pd.testing.assert_frame_equal(read.frame, bunch.frame)
+        assert (read.target_names, read.DESCR) == (bunch.target_names, bunch.DESCR)

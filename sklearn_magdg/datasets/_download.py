@@ -1,0 +1,256 @@
+"""Large archives from the web: a download that resumes, and unpacking that trusts nothing in the archive."""
+
+import gzip
+import json
+import tarfile
+import time
+import zlib
+from collections import deque
+from http.client import HTTPException
+from pathlib import PurePosixPath
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from tqdm import tqdm
+
+_CHUNK = 1 << 18
+_BLOCK = 4096  # bytes on disk that even an empty file or a folder takes
+_VALIDATORS = ("ETag", "Last-Modified")
+_RANGE_REFUSED = (416, 501)
+_PASSING = (408, 429)  # those of the client errors, 4xx, that may be over a moment later
+
+
+class _AttemptError(Exception):
+    """Why an address did not give the whole file; `final` if asking again is of no use."""
+
+    def __init__(self, reason, final=False):
+        super().__init__(reason)
+        self.final = final
+
+
+class _Part:
+    """The bytes of a download so far, and beside them the version of the file to which they belong."""
+
+    def __init__(self, target):
+        self.path = target.with_name(target.name + ".part")
+        self.sidecar = target.with_name(target.name + ".part.json")
+
+    @property
+    def length(self):
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    @property
+    def version(self):
+        try:
+            return json.loads(self.sidecar.read_text())
+        except (OSError, ValueError):
+            return {}
+
+    def restart(self, version):
+        self.path.write_bytes(b"")  # first: old bytes never stand beside a new version
+        self.sidecar.write_text(json.dumps(version))
+
+    def finish(self, target):
+        self.path.rename(target)
+        self.sidecar.unlink(missing_ok=True)
+
+
+def downloaded(target):
+    """Bytes of `target` that unfinished downloads have kept."""
+    return _Part(target).length
+
+
+def download(urls, target, *, size, n_retries=3, delay=1.0, timeout=60.0):
+    """Download a file of known size from the first address that gives it whole.
+
+    Bytes are kept in `<name>.part` beside `target`, and in `<name>.part.json` the version that the server named,
+    across attempts, addresses and calls. The rest is asked for on condition that the version is the same, so that
+    a file is never a mixture of two.
+
+    Parameters
+    ----------
+    urls : sequence of str
+        Addresses of one file, at least 1. One that does not have it (HTTP 404, another size) is asked once, the
+        others in turn.
+    target : pathlib.Path
+        The file to write, in a folder that exists.
+    size : int
+        Bytes of the whole file, greater than 0.
+    n_retries : int, default=3
+        Attempts without progress, in a row and over all addresses, after a first one. An attempt that adds to
+        the most bytes kept so far starts the count anew.
+    delay : float, default=1.0
+        Seconds between two attempts.
+    timeout : float, default=60.0
+        Seconds without a byte that end an attempt.
+
+    Raises
+    ------
+    OSError
+        If no address gave the file, with what each one said, what is kept and the way out; or if the file cannot
+        be written.
+    """
+    part, waiting, said = _Part(target), deque(urls), {}
+    longest, idle = part.length, 0
+    while part.length != size:
+        url = waiting[0]
+        try:
+            _transfer(url, part, size, timeout)
+        except _AttemptError as failure:
+            said[url] = failure
+            grown = part.length > longest
+            longest, idle = max(longest, part.length), 0 if grown else idle + (not failure.final)
+            if failure.final:
+                waiting.popleft()
+            elif not grown:
+                waiting.rotate(-1)
+            if not waiting or idle > n_retries:
+                raise OSError(_explain(urls, said, part, target)) from failure
+            if not failure.final:
+                time.sleep(delay)
+    part.finish(target)
+
+
+def _explain(urls, said, part, target):
+    answers = "; ".join(f"{url}: {said.get(url, 'not asked')}" for url in urls)
+    kept = f"{part.length:,} bytes are kept in {str(part.path)!r}, with which the next call goes on"
+    return (
+        f"{target.name} could not be downloaded ({answers}). {kept if part.length else 'Nothing came: try later'}, "
+        f"or download the file by hand to {str(target)!r}."
+    )
+
+
+def _transfer(url, part, size, timeout):
+    """Add to the part the rest of the file, as far as the address gives it."""
+    with _ask(url, part, timeout) as reply:
+        _check_size(reply, size)
+        if reply.status == 200:
+            part.restart({name: reply.headers[name] for name in _VALIDATORS if name in reply.headers})
+        _append(reply, part, size)
+    if part.length > size:
+        part.restart({})
+        raise _AttemptError(f"has a file of more than {size:,} bytes", final=True)
+    if part.length < size:
+        raise _AttemptError(f"the connection ended after {part.length:,} of {size:,} bytes")
+
+
+def _ask(url, part, timeout):
+    """Reply whose bytes are the rest of the part (status 206) or the whole file (200)."""
+    reply = _open(url, _range(part), timeout)
+    if reply.status in _RANGE_REFUSED or (reply.status == 206 and not _continues(reply, part)):
+        reply.close()
+        reply = _open(url, {}, timeout)
+    return reply
+
+
+def _range(part):
+    """Headers that ask for the rest of the part, provided that it is of the same version; none to start anew."""
+    tag, date = (part.version.get(name) for name in _VALIDATORS)
+    validator = date if tag is None or tag.startswith("W/") else tag  # a weak tag does not promise the same bytes
+    if not part.length or validator is None:
+        return {}
+    return {"Range": f"bytes={part.length}-", "If-Range": validator}
+
+
+def _open(url, headers, timeout):
+    try:
+        reply = urlopen(Request(url, headers=headers), timeout=timeout)
+    except HTTPError as error:
+        if headers and error.code in _RANGE_REFUSED:
+            return error  # itself a reply
+        error.close()
+        raise _AttemptError(str(error), 400 <= error.code < 500 and error.code not in _PASSING) from error
+    except (OSError, HTTPException) as error:
+        raise _AttemptError(_reason(error)) from error
+    if reply.status == 200 or (headers and reply.status == 206):
+        return reply
+    reply.close()
+    raise _AttemptError(f"HTTP {reply.status}, which was not asked for")
+
+
+def _reason(error):
+    return str(getattr(error, "reason", error)) or type(error).__name__
+
+
+def _continues(reply, part):
+    """Whether a partial reply is the rest of the part: not every server that knows Range knows If-Range."""
+    same = all(reply.headers.get(name, value) == value for name, value in part.version.items())
+    return same and reply.headers.get("Content-Range", "").startswith(f"bytes {part.length}-")
+
+
+def _check_size(reply, size):
+    whole = "Content-Length" if reply.status == 200 else "Content-Range"
+    announced = reply.headers.get(whole, "").rpartition("/")[2]
+    if announced.isdigit() and int(announced) != size:
+        raise _AttemptError(f"has a file of {int(announced):,} bytes instead of {size:,}", final=True)
+
+
+def _append(reply, part, size):
+    bar = tqdm(total=size, initial=part.length, desc=part.path.stem, unit="B", unit_scale=True, disable=None)
+    with bar, part.path.open("ab") as file:
+        for chunk in _chunks(reply, size - part.length + 1):
+            file.write(chunk)
+            bar.update(len(chunk))
+
+
+def _chunks(reply, n_bytes):
+    """At most so many bytes, in pieces; an error of the network is the attempt's, one of writing the caller's."""
+    try:
+        while n_bytes and (chunk := reply.read1(min(_CHUNK, n_bytes))):
+            n_bytes -= len(chunk)
+            yield chunk
+    except (OSError, HTTPException) as error:
+        raise _AttemptError(_reason(error)) from error
+
+
+def unpack(archive, folder, *, max_bytes):
+    """Unpack a .tar.gz into a folder, refusing whatever a collection of images has no need of.
+
+    Parameters
+    ----------
+    archive : pathlib.Path
+        The archive. It is read to its end, past the last member, where its checksum stands.
+    folder : pathlib.Path
+        Where to unpack; created if missing. After an error it holds what was unpacked before.
+    max_bytes : int
+        Bytes on disk that the members may take, counted before each is written.
+
+    Raises
+    ------
+    ValueError
+        If the archive is damaged, larger than `max_bytes`, or has a member that is neither a plain file nor a
+        folder, or whose name leads out of `folder`.
+    OSError
+        If the archive cannot be read or a file cannot be written.
+    """
+    try:
+        with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK) as tar:
+            _unpack_members(tar, folder, max_bytes)
+            _read_to_end(stream, max_bytes)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"it is damaged or unsafe: {error}") from error
+
+
+def _unpack_members(tar, folder, max_bytes):
+    room = max_bytes
+    for member in tqdm(tar, desc="unpacking", unit=" files", disable=None):
+        _check_member(member)
+        room -= max(member.size, _BLOCK)
+        if room < 0:
+            raise ValueError(f"it unpacks to more than {max_bytes:,} bytes")
+        tar.extract(member, folder, filter="data")
+
+
+def _check_member(member):
+    """Stricter than the data filter, which lets links inside the folder pass and makes absolute names relative."""
+    if not (member.isfile() or member.isdir()) or member.issparse():
+        raise ValueError(f"its member {member.name!r} is neither a plain file nor a folder")
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"the name of its member {member.name!r} leads out of the folder")
+
+
+def _read_to_end(stream, max_bytes):
+    while stream.read(_CHUNK):
+        if stream.tell() > max_bytes:
+            raise ValueError(f"it unpacks to more than {max_bytes:,} bytes")

@@ -1,7 +1,6 @@
 """Leave one magnification out, with patients never on both sides."""
 
 import warnings
-from heapq import heapreplace
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
 from sklearn_magdg._metadata import Encoded, encode, encode_magnification, sort_names
+from sklearn_magdg.model_selection._dealing import deal_patients
 from sklearn_magdg.model_selection._holdout import as_target, class_codes, majority_class, patient_holdout
 
 
@@ -33,6 +33,11 @@ def make_groups(patient, magnification):
     ------
     ValueError
         If the lengths differ, or a patient or magnification is missing.
+
+    Notes
+    -----
+    `sklearn.model_selection.permutation_test_score` permutes labels within `groups` and cannot use these: turn
+    metadata routing on for it.
 
     Examples
     --------
@@ -58,7 +63,8 @@ class LeaveOneMagnificationOut(BaseCrossValidator):
 
     The folds are stratified by class, a patient counting by the class of most of its images, and balanced
     in images: patients go by number of images, largest first, to the fold with the fewest images of their
-    class, then the fewest images. With all magnifications held out every sample is tested exactly once, so
+    class, then the fewest images. Two folds of a magnification differ by at most the images of its largest
+    patient, in all and in every class. With all magnifications held out every sample is tested exactly once, so
     `sklearn.model_selection.cross_val_predict` works. With a subset of `magnifications`, or with
     `patient_test_size`, it does not, for some samples are never tested.
 
@@ -88,7 +94,8 @@ class LeaveOneMagnificationOut(BaseCrossValidator):
     Warns
     -----
     UserWarning
-        If a test part has images of one class only: a score such as AUC is undefined there.
+        If a test part has images of one class only: a score such as AUC is undefined there. If a training part
+        has: no classifier can be fitted there.
 
     References
     ----------
@@ -152,8 +159,7 @@ class LeaveOneMagnificationOut(BaseCrossValidator):
         """
         design = _read_design(_num_samples(X), y, groups, patient, magnification)
         deals = self._deal_all(design)
-        _refuse_empty_train(design, deals)
-        _warn_one_class(design, deals)
+        _check_parts(design, deals)
         return _iterate(design, deals)
 
     def get_n_splits(self, X=None, y=None, groups=None, *, patient=None, magnification=None):
@@ -237,7 +243,7 @@ class LeaveOneMagnificationOut(BaseCrossValidator):
         self._refuse_few_patients(len(present), design.magnification.names[held_out])
         local = np.cumsum(n_images > 0)[patient] - 1
         rng = rng if self.shuffle else None
-        fold[present] = _deal_patients(n_images[present], majority_class(local, label), self.n_patient_folds, rng)
+        fold[present] = deal_patients(n_images[present], majority_class(local, label), self.n_patient_folds, rng)
         return fold
 
     def _refuse_few_patients(self, n_patients, name):
@@ -268,7 +274,10 @@ def _read_design(n_samples, y, groups, patient, magnification):
         patient, magnification = _split_groups(groups)
     for name, values in (("patient", patient), ("magnification", magnification)):
         if values is None:
-            raise ValueError(f"LeaveOneMagnificationOut needs `{name}` too: add it to `params=`.")
+            raise ValueError(
+                f"LeaveOneMagnificationOut needs `{name}` too: add it to `params=`, or with routing off pass "
+                "groups=make_groups(patient, magnification)."
+            )
     label = class_codes(None if y is None else as_target(y, n_samples), n_samples)
     patient = encode(patient, "patient", n_samples)
     return _Design(patient, encode_magnification(magnification, n_samples), label)
@@ -291,43 +300,6 @@ def _split_groups(groups):
     return groups[:, 0], groups[:, 1]
 
 
-def _deal_patients(n_images, patient_class, n_folds, rng=None):
-    """Fold of every patient: stratified by class, balanced in images, none empty."""
-    ties = range(n_folds) if rng is None else rng.permutation(n_folds).tolist()
-    total = [0] * n_folds
-    start = sorted(zip(ties, range(n_folds), strict=True))
-    heaps = {}
-    fold = np.empty(len(n_images), dtype=np.intp)
-    order = _by_size(n_images, n_folds, rng).tolist()
-    n_images, patient_class = n_images.tolist(), patient_class.tolist()
-    for patient in order:
-        if patient_class[patient] not in heaps:
-            heaps[patient_class[patient]] = [(0, 0, tie, f) for tie, f in start]
-        fold[patient] = _least_loaded(heaps[patient_class[patient]], total, n_images[patient])
-    return fold
-
-
-def _least_loaded(heap, total, n_images):
-    """Fold with the fewest images of the class, then the fewest in all; it takes the patient's images."""
-    in_class, in_total, tie, fold = heap[0]
-    while in_total < total[fold]:  # another class has since been dealt there: its place in this heap is too good
-        heapreplace(heap, (in_class, total[fold], tie, fold))
-        in_class, in_total, tie, fold = heap[0]
-    heapreplace(heap, (in_class + n_images, in_total + n_images, tie, fold))
-    total[fold] += n_images
-    return fold
-
-
-def _by_size(n_images, n_folds, rng=None):
-    """Patients by number of images, largest first; with `rng` at random within blocks of similar size."""
-    if rng is None:
-        return np.argsort(-n_images, kind="stable")
-    order = rng.permutation(len(n_images))
-    order = order[np.argsort(-n_images[order], kind="stable")]
-    block = np.arange(len(order)) // n_folds
-    return order[np.lexsort((rng.permutation(len(order)), block))]
-
-
 def _iterate(design, deals):
     for held_out, fold in deals:
         here = design.magnification.codes == held_out
@@ -346,35 +318,52 @@ def _refuse_empty_test(fold, name):
     return fold
 
 
-def _refuse_empty_train(design, deals):
-    for held_out, fold in deals:
-        elsewhere = fold[design.patient.codes[design.magnification.codes != held_out]]
-        n_train = len(elsewhere) - np.bincount(elsewhere + 1, minlength=fold.max() + 2)[1:]
-        if np.any(n_train == 0):
-            name = design.magnification.names[held_out]
-            raise ValueError(
-                f"Nothing is left to train on when fold {np.argmin(n_train)} at magnification {name!r} is "
-                "tested: all images at other magnifications are of its patients; raise `n_patient_folds`, "
-                "lower `patient_test_size`, or add patients."
-            )
+def _check_parts(design, deals):
+    """Refuse an empty training part; warn of parts of one class where the data have more."""
+    lonely = {"training": [], "test": []}
+    for deal in deals:
+        name = design.magnification.names[deal.held_out]
+        train, test = _count_classes(design, deal)
+        _refuse_empty_train(train.sum(axis=1), name)
+        for part, counts in (("training", train), ("test", test)):
+            folds = np.flatnonzero(np.count_nonzero(counts, axis=1) == 1)
+            lonely[part] += [f"magnification {name!r} fold {fold}" for fold in folds]
+    if design.label.any():
+        _warn_one_class(lonely)
 
 
-def _warn_one_class(design, deals):
-    cells = [cell for deal in deals for cell in _one_class_cells(design, deal)]
-    if cells and design.label.any():
-        shown = ", ".join(cells[:5]) + (", ..." if len(cells) > 5 else "")
-        warnings.warn(
-            f"{len(cells)} test parts have images of one class only ({shown}): AUC is undefined there; "
-            "lower `n_patient_folds` or use a score that is defined, such as the Brier score.",
-            UserWarning,
+def _count_classes(design, deal):
+    """Images of every class in the training and in the test part of every fold, each (n_folds, n_classes)."""
+    n_folds, n_classes = deal.fold.max() + 1, design.label.max() + 1
+    here, fold = design.magnification.codes == deal.held_out, deal.fold[design.patient.codes]
+
+    def count(rows):
+        cell = fold[rows] * n_classes + design.label[rows]
+        return np.bincount(cell, minlength=n_folds * n_classes).reshape(n_folds, n_classes)
+
+    elsewhere = np.bincount(design.label[~here], minlength=n_classes)
+    return elsewhere - count(~here & (fold >= 0)), count(here & (fold >= 0))
+
+
+def _refuse_empty_train(n_train, name):
+    if np.any(n_train == 0):
+        raise ValueError(
+            f"Nothing is left to train on when fold {np.argmin(n_train)} at magnification {name!r} is "
+            "tested: all images at other magnifications are of its patients; raise `n_patient_folds`, "
+            "lower `patient_test_size`, or add patients."
         )
 
 
-def _one_class_cells(design, deal):
-    here = design.magnification.codes == deal.held_out
-    fold = deal.fold[design.patient.codes[here]]
-    n_classes = design.label.max(initial=0) + 1
-    pairs = np.unique((fold * n_classes + design.label[here])[fold >= 0])
-    lonely = np.flatnonzero(np.bincount(pairs // n_classes) == 1)
-    name = design.magnification.names[deal.held_out]
-    return [f"magnification {name!r} fold {each}" for each in lonely]
+def _warn_one_class(lonely):
+    ways_out = {
+        "training": "no classifier can be fitted there; raise `n_patient_folds`, lower `patient_test_size`, or add "
+        "patients.",
+        "test": "AUC is undefined there; lower `n_patient_folds` or use a score that is defined, such as the Brier "
+        "score.",
+    }
+    for part, cells in lonely.items():
+        if cells:
+            shown = ", ".join(cells[:5]) + (", ..." if len(cells) > 5 else "")
+            warnings.warn(
+                f"{len(cells)} {part} parts have images of one class only ({shown}): {ways_out[part]}", UserWarning
+            )

@@ -38,14 +38,13 @@ def refit_worst_magnification(cv_results, *, scorer="score"):
     1
     """
     scores = np.array(_fold_scores(cv_results, scorer), dtype=float)  # (n_folds, n_candidates)
-    unscored = np.isnan(scores).all(axis=0)
-    if unscored.all():
+    scored = np.flatnonzero(~np.isnan(scores).all(axis=0))
+    if not len(scored):
         raise ValueError(
             f"No candidate has a test {scorer!r} on any fold (all are nan); see the warnings of the fits, or "
             "use a score that is defined on one class, such as the Brier score."
         )
-    worst = np.where(np.isnan(scores), np.inf, scores).min(axis=0)
-    return int(np.argmax(np.where(unscored, -np.inf, worst)))
+    return int(scored[np.argmax(np.nanmin(scores[:, scored], axis=0))])
 
 
 def _fold_scores(cv_results, scorer):

@@ -15,24 +15,26 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from sklearn_magdg._metadata import encode, encode_magnification
+from sklearn_magdg._metadata import as_column, encode, encode_magnification
+from sklearn_magdg.model_selection._asking import split_with_metadata
 from sklearn_magdg.signature._path import _follow, _LinearModel, _log_partition, _one_hot
 
 DEFAULT_FOLDS = 5
 
 
 class _Training(NamedTuple):
-    """What one fit sees: X (n, d), class codes y (n,) below n_classes, weight (n,), patient codes (n,) or None."""
+    """What one fit sees: X (n, d), class codes y (n,) below n_classes, weight, patient codes or None, magnification."""
 
     X: np.ndarray
     y: np.ndarray
     weight: np.ndarray
     patient: np.ndarray | None
+    magnification: np.ndarray | None
     n_classes: int
 
     def subset(self, rows):
-        patient = None if self.patient is None else self.patient[rows]
-        return self._replace(X=self.X[rows], y=self.y[rows], weight=self.weight[rows], patient=patient)
+        *columns, n_classes = self
+        return _Training(*(None if each is None else each[rows] for each in columns), n_classes)
 
     def missing_classes(self):
         return np.flatnonzero(np.bincount(self.y, weights=self.weight, minlength=self.n_classes) == 0)
@@ -74,7 +76,7 @@ class SparseSignatureSelector(SelectorMixin, BaseEstimator):
     cv : int, splitter, iterable of splits or None, default=None
         Folds of "cv". A number of folds is stratified by class and, when `fit` receives `patient`,
         patient-disjoint. `None` is 5 folds, or fewer where the smallest class has fewer samples (patients).
-        A splitter is called as `split(X, y, groups=patient)`.
+        A splitter is called as `split(X, y, groups=patient)`; folds that share a patient between their sides warn.
     one_se : bool, default=True
         Take the smallest `C` whose mean log loss is within one standard error of the best, instead of the best.
     standardize : bool, default=True
@@ -208,7 +210,7 @@ class SparseSignatureSelector(SelectorMixin, BaseEstimator):
         patient : array-like of shape (n_samples,), default=None
             Patients, which never stand on both sides of a fold of `C="cv"`.
         magnification : array-like of shape (n_samples,), default=None
-            Magnifications; needed, and used, only with `per_magnification=True`.
+            Magnifications; needed with `per_magnification=True`, and by a `cv` that asks for them.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of at least 0.
 
@@ -224,14 +226,14 @@ class SparseSignatureSelector(SelectorMixin, BaseEstimator):
             `per_magnification=True`, or if a class has too few samples (patients) for the folds.
         """
         self._validate_params()
-        training = self._check_training_data(X, y, patient, sample_weight)
+        training = self._check_training_data(X, y, patient, magnification, sample_weight)
         pooled = self._fit_signature(training)
         self._store(pooled)
         if self.per_magnification:
-            self._store_shared(pooled, training, magnification)
+            self._store_shared(pooled, training)
         return self
 
-    def _check_training_data(self, X, y, patient, sample_weight):
+    def _check_training_data(self, X, y, patient, magnification, sample_weight):
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
@@ -244,7 +246,9 @@ class SparseSignatureSelector(SelectorMixin, BaseEstimator):
             self.class_weight, classes=self.classes_, y=y, sample_weight=weight if weight.any() else None
         )
         patient = None if patient is None else encode(patient, "patient", len(X)).codes
-        training = _Training(X, codes, weight * class_weight[codes], patient, len(self.classes_))
+        if magnification is not None:
+            magnification = as_column(magnification, "magnification", len(X))
+        training = _Training(X, codes, weight * class_weight[codes], patient, magnification, len(self.classes_))
         if training.missing_classes().size:
             missing = self.classes_[training.missing_classes()].tolist()
             raise ValueError(f"`sample_weight` or `class_weight` leaves no weight to the classes {missing}; drop them.")
@@ -256,9 +260,9 @@ class SparseSignatureSelector(SelectorMixin, BaseEstimator):
         if self.C == "cv":
             self.Cs_, self.log_loss_ = fit.Cs, fit.log_loss
 
-    def _store_shared(self, pooled, training, magnification):
+    def _store_shared(self, pooled, training):
         """Replace the pooled signature by what all magnifications share."""
-        parts = self._split_by_magnification(training, magnification)
+        parts = self._split_by_magnification(training)
         fits = {name: self._fit_signature(part) for name, part in parts.items()}
         coef = np.mean([fit.coef for fit in fits.values()], axis=0)
         shared = set.intersection(*(set(fit.signature.tolist()) for fit in fits.values()))
@@ -276,13 +280,13 @@ class SparseSignatureSelector(SelectorMixin, BaseEstimator):
         self.coef_[:, self.signature_] = coef[:, self.signature_]
         self.intercept_ = np.mean([fit.intercept for fit in fits.values()], axis=0)
 
-    def _split_by_magnification(self, training, magnification):
-        if magnification is None:
+    def _split_by_magnification(self, training):
+        if training.magnification is None:
             raise ValueError(
                 "SparseSignatureSelector with `per_magnification=True` needs `magnification`, one per sample: pass "
                 "`fit(X, y, magnification=...)`, or through `params` with metadata routing."
             )
-        codes, names = encode_magnification(magnification, len(training.X))
+        codes, names = encode_magnification(training.magnification)
         parts = {name: training.subset(codes == code) for code, name in enumerate(names)}
         missing = {name: self.classes_[part.missing_classes()].tolist() for name, part in parts.items()}
         missing = {name: classes for name, classes in missing.items() if classes}
@@ -335,7 +339,10 @@ class SparseSignatureSelector(SelectorMixin, BaseEstimator):
 
     def _cross_validate(self, training, Cs):
         """Log loss of every C in every fold, (n_Cs, n_folds)."""
-        splits = self._splitter(training).split(training.X, training.y, groups=training.patient)
+        cv = self._splitter(training)
+        splits = list(split_with_metadata(cv, training.X, training.y, training.patient, training.magnification))
+        if training.patient is not None:
+            _warn_shared_patients(splits, training.patient)
         losses = Parallel(n_jobs=self.n_jobs)(
             delayed(self._fold_log_loss)(training.subset(train), training.subset(test), training.weight.sum(), Cs)
             for train, test in splits
@@ -345,9 +352,17 @@ class SparseSignatureSelector(SelectorMixin, BaseEstimator):
     def _splitter(self, training):
         cv = _default_folds(training, self.classes_) if self.cv is None else self.cv
         if not isinstance(cv, Integral):
+            self._refuse_fixed_splits(cv)
             return check_cv(cv)
         folds = StratifiedKFold if training.patient is None else StratifiedGroupKFold
         return folds(int(cv), shuffle=self.random_state is not None, random_state=self.random_state)
+
+    def _refuse_fixed_splits(self, cv):
+        if self.per_magnification and not hasattr(cv, "split"):
+            raise ValueError(
+                "`per_magnification=True` fits on parts of the data, in which the splits in `cv` would name other "
+                "samples; give a number of folds or a splitter."
+            )
 
     def _fold_log_loss(self, train, test, total_weight, Cs):
         if train.missing_classes().size:
@@ -385,6 +400,16 @@ def _default_folds(training, classes):
             f"give a number for `C` instead."
         )
     return min(DEFAULT_FOLDS, *sizes)
+
+
+def _warn_shared_patients(splits, patient):
+    n_leaking = sum(np.isin(patient[test], patient[train]).any() for train, test in splits)
+    if n_leaking:
+        warnings.warn(
+            f"{n_leaking} of {len(splits)} folds of `cv` have a patient on both sides, which favours dimensions that "
+            f"recognise patients; give a number of folds, or a splitter by patients.",
+            UserWarning,
+        )
 
 
 def _choose(log_loss, one_se):

@@ -1,4 +1,4 @@
-"""`magdg run` and `magdg report`."""
+"""The commands of `magdg`."""
 
 import time
 from contextlib import contextmanager
@@ -35,6 +35,12 @@ class Target(StrEnum):
 class PatientBy(StrEnum):
     accession = "accession"
     slide = "slide"
+
+
+class Duplicates(StrEnum):
+    identical = "identical"
+    near = "near"
+    none = "none"
 
 
 class Trainable(StrEnum):
@@ -108,15 +114,71 @@ def run(
     settings = {name: value for name, value in locals().items() if name in StudyConfig.__dataclass_fields__}
     settings |= {"methods": tuple(dict.fromkeys(_names(methods))), "held_out": _magnifications(held_out)}
     settings |= {"target": target.value, "patient_by": patient_by.value, "trainable": trainable.value}
-    with _one_sentence(out):
+    with _one_sentence(f"the finished folds are kept in {out}"):
         _run(StudyConfig(**settings), out, fresh)
 
 
 @app.command()
 def report(folder: Annotated[Path, typer.Argument(help="Folder of a finished run.")]):
     """Write figures and report.html of a finished run again, and print its tables."""
-    with _one_sentence(folder):
+    with _one_sentence(f"the finished folds are kept in {folder}"):
         _finish(folder)
+
+
+@app.command()
+def audit(
+    collection: Annotated[str, typer.Argument(help="Folder of BreaKHis, or a CSV, TSV or Parquet manifest.")],
+    held_out: Annotated[str | None, _option("Comma-separated magnifications to leave out; default all.")] = None,
+    folds: Annotated[int, _option("Folds of every splitter; patient folds per held-out magnification.", min=1)] = (
+        _DEFAULT.folds
+    ),
+    duplicates: Annotated[
+        Duplicates, _option("Images to look for on both sides: of equal pixels, also near ones, or none.")
+    ] = Duplicates.identical,
+    target: Annotated[Target, _option("Classes of BreaKHis.")] = Target.label,
+    patient_by: Annotated[PatientBy, _option("What is a patient of BreaKHis.")] = PatientBy.accession,
+    seed: Annotated[int, _option("Shuffles the folds, as in a run.")] = _DEFAULT.seed,
+):
+    """Tell what usual ways of splitting a collection leak from training to test, and what the study's folds do."""
+    settings = {"data": collection, "held_out": _magnifications(held_out), "folds": folds, "seed": seed}
+    settings |= {"target": target.value, "patient_by": patient_by.value}
+    with _one_sentence():
+        _audit(StudyConfig(**settings), None if duplicates is Duplicates.none else duplicates.value)
+
+
+def _audit(config, duplicates):
+    from sklearn_magdg.study._audit import audit_collection, details, overview, reading
+
+    found = audit_collection(config, duplicates)
+    console.print(found.description, highlight=False, markup=False)
+    _print_table(overview(found))
+    for sentence in reading(found):
+        console.print(f"\n{_as_options(sentence)}", highlight=False, markup=False, soft_wrap=True)
+    folds = details(found)
+    if folds is not None:
+        _print_table(folds)
+
+
+@app.command()
+def fetch(
+    data_home: Annotated[Path | None, _option("Folder for data sets; default scikit-learn's.")] = None,
+    retries: Annotated[int, _option("Attempts without progress after a first one.", min=1)] = 3,
+):
+    """Download BreaKHis (4.3 GB) and check that it is complete; a download that was cut goes on."""
+    with _one_sentence("what came so far is kept"):
+        _fetch(data_home, retries)
+
+
+def _fetch(data_home, retries):
+    import shlex
+
+    from sklearn_magdg.datasets import fetch_breakhis
+    from sklearn_magdg.datasets._fetch import breakhis_folder
+
+    bunch = fetch_breakhis(data_home=data_home, n_retries=retries)
+    folder = str(breakhis_folder(data_home))
+    lines = f"{len(bunch.data):,} images in {folder}", f"Next: magdg run --data {shlex.quote(folder)}"
+    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
 def _run(config, out, fresh):
@@ -192,7 +254,7 @@ class _Watch:
 
 
 @contextmanager
-def _one_sentence(out):
+def _one_sentence(kept=None):
     """Errors that a user can mend end the command with one sentence and status 2; an interrupt with 130."""
     try:
         yield
@@ -200,7 +262,8 @@ def _one_sentence(out):
         typer.echo(f"Error: {_as_options(str(error))}", err=True)
         raise typer.Exit(2) from error
     except KeyboardInterrupt:
-        typer.echo(f"Interrupted: the finished folds are kept in {out}; the same command goes on.", err=True)
+        onward = f": {kept}; the same command goes on" if kept else ""
+        typer.echo(f"Interrupted{onward}.", err=True)
         raise typer.Exit(130) from None
 
 
@@ -216,6 +279,7 @@ _OPTIONS = {
     "`weights`": "--weights",
     "'augment' parameter": "--augment option",
     "'lr' parameter": "--lr option",
+    "`data_home`": "--data-home",
     " (fresh=True)": "",
 }
 

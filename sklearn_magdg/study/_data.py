@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_magdg._metadata import magnification_number
 from sklearn_magdg.datasets import load_breakhis, load_manifest, make_histology
 from sklearn_magdg.images import ImageReader
+from sklearn_magdg.model_selection import LeaveOneMagnificationOut
 
 
 class StudyData(NamedTuple):
@@ -31,27 +33,45 @@ class StudyData(NamedTuple):
 
 def load_study_data(config):
     """Rendered tissue, BreaKHis (a folder) or a manifest (a file), as `config` says."""
-    if config.data is None or Path(config.data).is_file():
-        _refuse_breakhis_options(config)
     if config.data is None:
+        _refuse_breakhis_options(config)
         return _rendered(config)
-    path = Path(config.data)
-    if path.is_file():
-        bunch, root = load_manifest(path), path.parent
-    elif path.is_dir():
-        bunch, root = _load_any_breakhis(path, config), path
-    else:
-        raise FileNotFoundError(
-            f"There is neither a folder nor a file {config.data!r}; give the folder of BreaKHis or a manifest table."
-        )
+    bunch, root = load_collection(config)
     images = ImageReader(config.image_size, n_jobs=config.threads).transform(bunch.data)
     ids = np.array([_relative(file, root) for file in bunch.data])
-    return _study_data(bunch, images, ids, f"{len(images)} {_share_of_all(bunch)}images of {path.name}")
+    return _study_data(bunch, images, ids, count_images(bunch, config))
 
 
-def _share_of_all(bunch):
+def load_collection(config):
+    """Bunch of BreaKHis (a folder) or a manifest (a file), and the folder to which its paths refer."""
+    path = Path(config.data)
+    if path.is_file():
+        _refuse_breakhis_options(config)
+        return load_manifest(path), path.parent
+    if path.is_dir():
+        return _load_any_breakhis(path, config), path
+    raise FileNotFoundError(
+        f"There is neither a folder nor a file {config.data!r}; give the folder of BreaKHis or a manifest table."
+    )
+
+
+def study_splitter(config, magnification):
+    """The splitter of the study, its held-out magnifications spelled as in the data."""
+    held_out = None if config.held_out is None else _as_in_data(config.held_out, magnification)
+    return LeaveOneMagnificationOut(config.folds, magnifications=held_out, shuffle=True, random_state=config.seed)
+
+
+def _as_in_data(held_out, magnification):
+    """The magnifications to hold out, spelled as in the data: "100X", "100" and 100 are one."""
+    known = {magnification_number(name) or name: name for name in np.unique(magnification).tolist()}
+    return [known.get(magnification_number(name) or name, name) for name in held_out]
+
+
+def count_images(bunch, config):
+    """How many images there are, and of how many, in words."""
     inventory = bunch.get("inventory")
-    return "" if inventory is None else f"of {inventory['expected'].sum():,} "
+    share = "" if inventory is None else f"of {inventory['expected'].sum():,} "
+    return f"{len(bunch.data)} {share}images of {Path(config.data).name}"
 
 
 def _refuse_breakhis_options(config):

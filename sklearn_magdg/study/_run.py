@@ -10,12 +10,11 @@ from urllib.parse import quote
 
 import numpy as np
 
-from sklearn_magdg._metadata import magnification_number
 from sklearn_magdg.estimators._training import seeded, threads
-from sklearn_magdg.model_selection import LeaveOneMagnificationOut, audit_splits
+from sklearn_magdg.model_selection import audit_splits
 from sklearn_magdg.model_selection._holdout import patient_holdout
 from sklearn_magdg.modules import build_backbone, check_backbone
-from sklearn_magdg.study._data import load_study_data
+from sklearn_magdg.study._data import load_study_data, study_splitter
 from sklearn_magdg.study._fold import fewest_patients, run_fold
 from sklearn_magdg.study._methods import build_method
 from sklearn_magdg.study._results import RESULT_FILES, package_versions, write_results
@@ -101,10 +100,8 @@ def _do_nothing(*args):
 
 def list_folds(data, config):
     """The folds, checked to share neither a patient nor the held-out magnification."""
-    held_out = None if config.held_out is None else _as_in_data(config.held_out, data.magnification)
-    splitter = LeaveOneMagnificationOut(config.folds, magnifications=held_out, shuffle=True, random_state=config.seed)
     metadata = {"patient": data.patient, "magnification": data.magnification}
-    splits = list(splitter.split(data.images, data.y, **metadata))
+    splits = list(study_splitter(config, data.magnification).split(data.images, data.y, **metadata))
     audit_splits(splits, data.images, data.y, **metadata).raise_if_leaky(magnifications=True)
     folds = []
     for train, test in splits:
@@ -112,12 +109,6 @@ def list_folds(data, config):
         number = 1 + sum(fold.held_out == held for fold in folds)
         folds.append(Fold(held, number, train, test, *_part_patients(train, data, config)))
     return folds
-
-
-def _as_in_data(held_out, magnification):
-    """The magnifications to hold out, spelled as in the data: "100X", "100" and 100 are one."""
-    known = {magnification_number(name) or name: name for name in np.unique(magnification).tolist()}
-    return [known.get(magnification_number(name) or name, name) for name in held_out]
 
 
 def _part_patients(train, data, config):

@@ -1,6 +1,10 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from sklearn.model_selection import (
     GroupKFold,
@@ -34,9 +38,21 @@ def test_numbers_agree_with_a_count_by_hand():
         "test_malignant": 2,
         "shared_patients": 1,
         "shared_magnifications": 2,
+        "shared_accessions": 0,
         "duplicates": 0,
+        "empty_cells": 4,
     }
     assert result.shared_patients == (["bob"],)
+    assert result.shared_magnifications == ([100, 200],)
+    assert result.empty_cells == (
+        [
+            ("train", "malignant", 100),
+            ("train", "malignant", 200),
+            ("test", "benign", 100),
+            ("test", "benign", 200),
+        ],
+    )
+    assert result.affected.loc[0, ["shared_patients", "shared_magnifications"]].tolist() == [2, 2]
 
 
 def test_our_splitter_shares_nothing():
@@ -86,8 +102,6 @@ images = np.random.default_rng(0).integers(0, 256, size=(12, 5, 7, 3), dtype=np.
 images[6] = images[0]
 rows = X.copy()
 rows[6] = rows[0]
-paths = [f"{i}.png" for i in range(12)]
-paths[6] = "./0.png"
 
 
 @pytest.mark.parametrize(
@@ -97,29 +111,213 @@ paths[6] = "./0.png"
         rows,
         csr_array(rows),
         pd.DataFrame(rows),
-        paths,
         rows.astype(str).astype(object),
         rows.tolist(),
     ],
-    ids=["images", "rows", "sparse", "frame", "paths", "objects", "list"],
+    ids=["images", "rows", "sparse", "frame", "objects", "list"],
 )
 def test_a_sample_that_stands_on_both_sides_is_counted(data):
     result = audit([(range(6), range(6, 12)), (range(1, 6), range(6, 12))], data)
     assert result.frame["duplicates"].tolist() == [1, 0]
+    assert [pairs.tolist() for pairs in result.duplicates] == [[[6, 0]], []]
 
 
 def test_identical_samples_raise():
     split = np.arange(6), np.arange(6, 12)
-    with pytest.raises(ValueError, match="1 test samples with an identical one in training"):
+    with pytest.raises(ValueError, match=r"1 test sample with an identical one in training \(6 as 0\)"):
         audit([split], images).raise_if_leaky()
 
 
-def test_it_reads_as_text_and_as_a_web_page():
-    result = audit(KFold(2))
-    assert "2 folds: 0 share patients, 2 share magnifications" in str(result)
-    assert "<table" in result._repr_html_()
+def test_without_a_search_for_duplicates_the_table_claims_nothing_about_them():
+    result = audit([(range(6), range(6, 12))], images, duplicates=None)
+    assert "duplicates" not in result.frame
+    assert result.duplicates is None
+    assert "not looked for" in str(result)
+    result.raise_if_leaky()
 
 
-def test_metadata_of_another_length_is_refused():
-    with pytest.raises(ValueError, match="`patient` has 3 values for 12 samples"):
-        audit(2, patient=[1, 2, 3])
+ACCESSIONS = np.repeat(["14-22549AB", "14-22549CD", "14-30", "14-4364"], 3)
+
+
+def test_an_accession_number_under_two_ids_is_named_and_raises_where_asked():
+    result = audit(GroupKFold(4), patient=ACCESSIONS)
+    of_accession = result.frame["shared_accessions"] > 0
+    assert of_accession.sum() == 2
+    assert result.affected["shared_accessions"].sum() == 6
+    assert sorted(result.shared_accessions) == [[], [], ["14-22549"], ["14-22549"]]
+    result.raise_if_leaky()
+    with pytest.raises(ValueError, match=r"1 accession number on both sides \('14-22549'\)"):
+        result.raise_if_leaky(accessions=True)
+
+
+def test_the_same_id_on_both_sides_is_a_shared_patient_and_no_second_id():
+    result = audit([([0, 3], [1, 6])], patient=ACCESSIONS)  # AB, CD | AB, 14-30
+    assert result.shared_patients == (["14-22549AB"],)
+    assert result.shared_accessions == (["14-22549"],)  # CD beside AB
+    assert result.affected.loc[0, "shared_accessions"] == 1
+    alone = audit([([0], [1, 6])], patient=ACCESSIONS)
+    assert alone.shared_accessions == ([],)
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        ["P01", "P02", "P03", "P04"],
+        ["ann", "anna", "annab", "x"],
+        [1, 2, 3, 4],
+        ["TCGA-A1-A0SB", "TCGA-A1-A0SD", "TCGA-A1-A0SX", "TCGA-A1-A0SY"],  # four people
+        ["12A", "12B", "12C", "12D"],  # wells of a plate
+        ["550e8400-e29b", "550e8400-e29c", "550e8400-e29d", "550e8400-e29e"],
+    ],
+    ids=["P01", "names", "numbers", "barcodes", "wells", "hexadecimal"],
+)
+def test_ids_of_another_grammar_share_no_accession(ids):
+    assert not audit(GroupKFold(4), patient=np.repeat(ids, 3)).frame["shared_accessions"].any()
+
+
+def test_a_training_part_of_one_class_is_a_caution_and_no_leak():
+    result = audit([(range(3), range(3, 6)), (range(6), range(6, 12)), ([], range(3))])
+    assert result.cautions == [
+        "Fold 0 trains on 'benign' only: no classifier can be fitted.",
+        "Fold 2 trains on no sample: no classifier can be fitted.",
+    ]
+    result.raise_if_leaky()
+    assert result.cautions[0] in str(result)
+
+
+def test_a_class_that_is_tested_and_never_trained_is_a_caution():
+    result = audit_splits(
+        [(range(8), range(8, 12))],
+        X,
+        np.repeat(["a", "b", "c"], 4),
+        patient=np.arange(12),
+        magnification=MAGNIFICATION,
+    )
+    assert result.cautions == ["Fold 0 tests 'c', which training lacks."]
+
+
+def test_the_summary_counts_folds_and_tests_of_samples():
+    result = audit([(range(5), range(5, 12)), (range(6), range(6, 12))])
+    summary = result.summary
+    assert summary[["n_folds", "n_tested", "shared_patients", "shared_patients_samples"]].tolist() == [2, 13, 1, 1]
+    assert summary[["shared_magnifications", "shared_magnifications_samples"]].tolist() == [2, 13]
+    assert summary[["duplicates", "duplicates_samples", "empty_cells"]].tolist() == [0, 0, 1]
+
+
+def test_text_says_what_leaks_and_marks_it():
+    text = str(audit(KFold(2, shuffle=True, random_state=0)))
+    assert text.startswith("Leak: on both sides stand patients in 2 of 2 folds (12 test samples).")
+    assert "On both sides stand magnifications in 2 of 2 folds (12 test samples)." in text
+    assert re.search(r"^ +fold +train \(benign \+ malignant\) +test", text, re.MULTILINE)
+    assert re.search(r"^ +0 +6 \(\d \+ \d\) +6 \(\d \+ \d\) +\d! +3 +0 +0 +\d$", text, re.MULTILINE)
+
+
+def test_text_of_a_clean_split_says_so():
+    text = str(audit(LeaveOneMagnificationOut(2)))
+    assert text.startswith("No leak: no patients or identical samples stand on both sides.\nNo magnifications or acc")
+    assert "!" not in text
+
+
+def test_the_web_page_marks_leaks_by_more_than_colour_and_escapes_names():
+    patient = np.where(PATIENT == "ann", "<script>ann", PATIENT)
+    page = audit([([0, 3], [1, 6])], patient=patient)._repr_html_()
+    assert "<b>&#9650; 1</b>" in page
+    assert "&lt;script&gt;ann" in page
+    assert "<script" not in page
+
+
+def test_many_folds_are_cut_in_text_and_page():
+    result = audit([([0, 3], [7])] * 53)
+    for shown in (str(result), result._repr_html_()):
+        assert "3 more are in `frame`" in shown
+        assert "3 more such folds" not in shown
+    assert str(result).count("\n") < 60
+
+
+def test_many_classes_leave_only_totals():
+    result = audit_splits(2, X, np.tile(list("abcd"), 3), patient=PATIENT, magnification=MAGNIFICATION)
+    assert re.search(r"fold +train +test +patients", str(result))
+
+
+def test_masks_are_read_as_positions():
+    mask = np.arange(12) < 7
+    assert audit([(mask, ~mask)]).frame.equals(audit([(range(7), range(7, 12))]).frame)
+
+
+@pytest.mark.parametrize(
+    ("cv", "change", "message"),
+    [
+        (2, {"patient": [1, 2, 3]}, "`patient` has 3 values for 12 samples"),
+        (2, {"duplicates": "paths"}, '`duplicates` must be "identical", "near" or None'),
+        (2, {"near_distance": 128}, "`near_distance` must be an integer from 0 to 127"),
+        (2, {"duplicates": "near"}, r"must hold paths or be of shape .* got \(12, 5\); use duplicates=\"identical\""),
+        ([(range(5), range(5, 13))], {}, "Fold 0 of `cv` names positions from 5 to 12, the data have 0 to 11"),
+        ([([-1], [0])], {}, "positions from -1 to -1"),
+        ([([0.5], [0])], {}, "Fold 0 of `cv` must be positions of samples, got float64"),
+        ([], {}, "`cv` gave no split to audit"),
+    ],
+)
+def test_bad_input_is_refused_with_the_way_out(cv, change, message):
+    with pytest.raises(ValueError, match=message):
+        audit(cv, **change)
+
+
+IDS = ["14-100A", "14-100B", "14-100", "14-200C", "ann"]
+
+
+@st.composite
+def designs(draw):
+    """Rows (patient, magnification, class, feature) and splits of them, which may overlap."""
+    n = draw(st.integers(2, 12))
+    row = st.tuples(st.sampled_from(IDS), st.sampled_from([40, 100, 200]), st.sampled_from("bm"), st.integers(0, 4))
+    side = st.lists(st.integers(0, n - 1), unique=True)
+    return draw(st.lists(row, min_size=n, max_size=n)), draw(st.lists(st.tuples(side, side), min_size=1, max_size=3))
+
+
+def audit_design(rows, splits):
+    patient, magnification, y, feature = zip(*rows, strict=True)
+    X = np.array(feature, dtype=float)[:, None]
+    return audit_splits(splits, X, list(y), patient=list(patient), magnification=list(magnification))
+
+
+def count_by_hand(rows, train, test):
+    train, test = [rows[i] for i in train], [rows[i] for i in test]
+    accession = {name: name[:6] if name != "ann" else name for name in IDS}
+    twins = [s for s in test if any(accession[s[0]] == accession[t[0]] and s[0] != t[0] for t in train)]
+    empty = [
+        (magnification, label)
+        for side in (train, test)
+        for magnification in {row[1] for row in side}
+        for label in {row[2] for row in rows}
+        if not any(row[1:3] == (magnification, label) for row in side)
+    ]
+    return {
+        "n_train": len(train),
+        "n_test": len(test),
+        "shared_patients": len({s[0] for s in test} & {t[0] for t in train}),
+        "shared_magnifications": len({s[1] for s in test} & {t[1] for t in train}),
+        "shared_accessions": len({accession[s[0]] for s in twins}),
+        "duplicates": sum(any(s[3] == t[3] for t in train) for s in test),
+        "empty_cells": len(empty),
+    }
+
+
+@given(designs())
+def test_counts_are_those_of_a_count_one_by_one(design):
+    rows, splits = design
+    frame = audit_design(rows, splits).frame
+    for fold, (train, test) in enumerate(splits):
+        expected = count_by_hand(rows, train, test)
+        assert frame.loc[fold, list(expected)].to_dict() == expected
+
+
+@given(designs(), st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_changes_no_number(design, random):
+    rows, splits = design
+    order = random.sample(range(len(rows)), len(rows))
+    moved = np.argsort(order)  # where each row went
+    there = [tuple(moved[np.array(side, dtype=int)] for side in split) for split in splits]
+    before, after = audit_design(rows, splits), audit_design([rows[i] for i in order], there)
+    pd.testing.assert_frame_equal(before.frame, after.frame)
+    pd.testing.assert_frame_equal(before.affected, after.affected)
+    assert before.shared_accessions == after.shared_accessions

@@ -1,20 +1,32 @@
 import pickle
 import warnings
-from collections import Counter
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import sklearn
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - makes HalvingGridSearchCV importable
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+    cross_val_predict,
+    cross_val_score,
+    cross_validate,
+    learning_curve,
+    permutation_test_score,
+    validation_curve,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_magdg.model_selection import LeaveOneMagnificationOut, make_groups, refit_worst_magnification
-from sklearn_magdg.model_selection._lomo import _deal_patients
 
 
 @pytest.fixture
@@ -124,43 +136,6 @@ def split_all_or_none(*design):
         return None
 
 
-@given(
-    st.lists(st.tuples(st.integers(1, 50), st.integers(0, 3)), min_size=1, max_size=40),
-    st.integers(1, 12),
-    st.none() | st.integers(0, 9),
-)
-def test_no_fold_is_empty_where_patients_are_as_many_as_folds(patients, n_folds, seed):
-    assume(len(patients) >= n_folds)
-    n_images, patient_class = np.array(patients).T
-    rng = None if seed is None else np.random.RandomState(seed)
-    fold = _deal_patients(n_images, patient_class, n_folds, rng)
-    assert set(fold) == set(range(n_folds))
-
-
-@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 2)), min_size=1, max_size=30), st.integers(1, 6))
-def test_dealing_agrees_with_a_plain_search_of_the_least_loaded_fold(patients, n_folds):
-    n_images, patient_class = np.array(patients).T
-    in_class, total, expected = Counter(), Counter(), {}
-    for p in sorted(range(len(patients)), key=lambda p: -n_images[p]):
-        c = patient_class[p]
-        f = min(range(n_folds), key=lambda f: (in_class[c, f], total[f], f))
-        expected[p] = f
-        in_class[c, f] += n_images[p]
-        total[f] += n_images[p]
-    fold = _deal_patients(n_images, patient_class, n_folds)
-    assert dict(enumerate(fold.tolist())) == expected
-
-
-def test_folds_are_stratified_and_balanced():
-    rng = np.random.default_rng(0)
-    n_images, patient_class = rng.integers(5, 60, size=90), (np.arange(90) % 3 == 0).astype(int)
-    for seed in (None, np.random.RandomState(0)):
-        fold = _deal_patients(n_images, patient_class, 5, seed)
-        for c in (0, 1):
-            loads = np.bincount(fold, weights=n_images * (patient_class == c))
-            assert np.ptp(loads) <= 0.1 * loads.mean() if seed is None else np.ptp(loads) <= 60
-
-
 def test_shuffle_gives_other_folds_for_other_seeds():
     _, y, patient, magnification = make_design()
     tests = [
@@ -211,14 +186,46 @@ def test_patient_test_size_sets_aside_a_stratified_share_once_per_magnification(
         assert not set(patient[train]) & set(patient[test])
 
 
-@pytest.mark.parametrize("make", [list, np.array, pd.Series, lambda v: np.array(v, dtype=object)])
+CONTAINERS = {
+    "list": list,
+    "tuple": tuple,
+    "text array": np.array,
+    "object array": lambda values: np.array(values, dtype=object),
+    "Series": pd.Series,
+    "shuffled index": lambda values: pd.Series(values, index=range(len(values))[::-1]),
+    "one-column frame": lambda values: pd.DataFrame({"patient": values}),
+    "categorical": lambda values: pd.Series(values, dtype="category"),
+    "plain categorical": pd.Categorical,
+    "arrow strings": lambda values: pd.Series(values).astype("string[pyarrow]"),
+    "arrow type": lambda values: pd.Series(values).convert_dtypes(dtype_backend="pyarrow"),
+    "polars": pl.Series,
+    "polars column": lambda values: pl.DataFrame({"patient": values})[["patient"]],
+    "polars categorical": lambda values: pl.Series(values).cast(pl.String).cast(pl.Categorical),
+}
+
+
+def assert_same_splits(one, other):
+    for (train, test), (train_2, test_2) in zip(one, other, strict=True):
+        np.testing.assert_array_equal(train, train_2)
+        np.testing.assert_array_equal(test, test_2)
+
+
+@pytest.mark.parametrize("make", CONTAINERS.values(), ids=CONTAINERS.keys())
 def test_metadata_may_come_in_any_container(make):
     _, y, patient, magnification = make_design()
-    text = [f"p{p:02}" for p in patient]
+    cv, expected = LeaveOneMagnificationOut(3), split_all(LeaveOneMagnificationOut(3), y, patient, magnification)
+    text, levels = [f"p{p:02}" for p in patient], [f"{m}X" for m in magnification]
+    assert_same_splits(split_all(cv, y, make(text), make(levels)), expected)
+    assert_same_splits(cv.split(y, y, make_groups(make(text), make(levels))), expected)
+    assert_same_splits(split_all(cv, make(y.tolist()), patient, magnification), expected)
+
+
+@pytest.mark.parametrize("make", [list, np.array, pd.Series, pl.Series])
+def test_numbers_serve_as_text_does(make):
+    _, y, patient, magnification = make_design()
     expected = split_all(LeaveOneMagnificationOut(3), y, patient, magnification)
-    got = split_all(LeaveOneMagnificationOut(3), y, make(text), make(magnification.tolist()))
-    for (_, test), (_, test_2) in zip(expected, got, strict=True):
-        np.testing.assert_array_equal(test, test_2)
+    got = split_all(LeaveOneMagnificationOut(3), y, make(patient.tolist()), make(magnification.tolist()))
+    assert_same_splits(got, expected)
 
 
 def test_real_valued_or_missing_targets_are_not_stratified():
@@ -278,16 +285,119 @@ def test_cross_val_predict_works_where_all_are_held_out_and_refuses_a_subset():
         cross_val_predict(GaussianNB(), X, y, cv=LeaveOneMagnificationOut(2, magnifications=[40]), groups=groups)
 
 
-def test_splitter_pickles_and_shows_its_parameters():
-    cv = pickle.loads(pickle.dumps(LeaveOneMagnificationOut(3, magnifications=(40, 100))))
-    assert cv.magnifications == (40, 100)
-    assert "n_patient_folds=3" in repr(cv)
+GRID = {"var_smoothing": [1e-9, 1e-3]}
 
 
-def test_test_part_of_one_class_warns_and_names_it():
+def search_score(search, X, y, groups=None, params=None):
+    """Mean test score of the best candidate, whichever way metadata come."""
+    return search.fit(X, y, **(params or {"groups": groups})).cv_results_["mean_test_score"]
+
+
+def halving_score(model, X, y, cv, **given_metadata):
+    search = HalvingGridSearchCV(model, GRID, cv=cv, min_resources=60, random_state=0, error_score="raise")
+    return search_score(search, X, y, **given_metadata)
+
+
+def randomized_score(model, X, y, cv, **given_metadata):
+    search = RandomizedSearchCV(model, GRID, n_iter=2, cv=cv, random_state=0, error_score="raise")
+    return search_score(search, X, y, **given_metadata)
+
+
+TOOLS = {
+    "cross_val_score": cross_val_score,
+    "cross_val_predict": cross_val_predict,
+    "learning_curve": lambda *args, **rest: learning_curve(*args, **rest, train_sizes=[0.5, 1.0])[2],
+    "validation_curve": lambda *args, **rest: validation_curve(
+        *args, **rest, param_name="var_smoothing", param_range=[1e-9, 1.0]
+    )[1],
+    "RandomizedSearchCV": randomized_score,
+    "HalvingGridSearchCV": halving_score,
+    "two processes": lambda *args, **rest: cross_val_score(*args, **rest, n_jobs=2),
+}
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [pytest.param(tool, id=name, marks=[pytest.mark.slow] * (name == "two processes")) for name, tool in TOOLS.items()],
+)
+def test_tools_score_the_splits_of_the_splitter_with_routing_and_without(tool):
+    X, y, patient, magnification = make_design()
+    cv = LeaveOneMagnificationOut(2, shuffle=True, random_state=3)
+    expected = tool(GaussianNB(), X, y, cv=list(cv.split(X, y, patient=patient, magnification=magnification)))
+    plain = tool(GaussianNB(), X, y, cv=cv, groups=make_groups(patient, magnification))
+    with sklearn.config_context(enable_metadata_routing=True):
+        routed = tool(GaussianNB(), X, y, cv=cv, params={"patient": patient, "magnification": magnification})
+    np.testing.assert_array_equal(plain, expected)
+    np.testing.assert_array_equal(routed, expected)
+
+
+def test_permutation_test_and_calibration_take_the_metadata_with_routing(routing):
+    X, y, patient, magnification = make_design()
+    params, cv = {"patient": patient, "magnification": magnification}, LeaveOneMagnificationOut(2)
+    score, permuted, _ = permutation_test_score(GaussianNB(), X, y, cv=cv, n_permutations=3, params=params)
+    assert score == cross_val_score(GaussianNB(), X, y, cv=cv, params=params).mean()
+    assert permuted.shape == (3,)
+    calibrated = CalibratedClassifierCV(GaussianNB(), cv=cv, method="sigmoid").fit(X, y, **params)
+    assert len(calibrated.calibrated_classifiers_) == 6
+
+
+@pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
+def test_data_frames_and_their_columns_go_through_cross_validate(library, routing):
+    X, y, patient, magnification = make_design()
+    params = {
+        "patient": library.Series([f"p{p}" for p in patient]),
+        "magnification": library.Series([f"{m}X" for m in magnification]),
+    }
+    cv = LeaveOneMagnificationOut(2)
+    frame = library.DataFrame(dict(zip("abcde", X.T, strict=True)))
+    got = cross_validate(GaussianNB(), frame, library.Series(y), cv=cv, params=params, error_score="raise")
+    with sklearn.config_context(enable_metadata_routing=False):
+        expected = cross_validate(GaussianNB(), X, y, cv=split_all(cv, y, *params.values()))
+    np.testing.assert_array_equal(got["test_score"], expected["test_score"])
+
+
+def test_splitter_clones_pickles_and_shows_its_parameters():
+    cv = LeaveOneMagnificationOut(3, magnifications=(40, 100), shuffle=True, random_state=5)
+    _, y, patient, magnification = make_design()
+    within_search = clone(GridSearchCV(GaussianNB(), GRID, cv=cv)).cv
+    for copy in (pickle.loads(pickle.dumps(cv)), clone(cv, safe=False), within_search):
+        assert vars(copy) == vars(cv)
+        assert_same_splits(split_all(copy, y, patient, magnification), split_all(cv, y, patient, magnification))
+    assert repr(cv) == (
+        "LeaveOneMagnificationOut(magnifications=(40, 100), n_patient_folds=3,\n"
+        "             patient_test_size=None, random_state=5, shuffle=True)"
+    )
+
+
+def warnings_of(cv, y, patient, magnification):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        list(cv.split(y, y, patient=patient, magnification=magnification))
+    return [str(each.message) for each in caught]
+
+
+def test_a_part_of_one_class_warns_and_is_named():
     y, patient, magnification = [0, 0, 1, 1, 0, 0], [1, 1, 2, 2, 3, 3], [40, 100] * 3
-    with pytest.warns(UserWarning, match="one class only .magnification 40 fold 0"):
-        LeaveOneMagnificationOut(3).split(y, y, patient=patient, magnification=magnification)
+    training, test = warnings_of(LeaveOneMagnificationOut(3), y, patient, magnification)
+    assert "6 test parts have images of one class only (magnification 40 fold 0, magnification 40 fold 1" in test
+    assert "AUC is undefined" in test
+    # without patient 2 there is no class 1 to learn
+    assert "2 training parts" in training
+    assert "(magnification 40 fold 1, magnification 100 fold 1): no classifier can be fitted" in training
+
+
+def test_a_test_magnification_of_one_class_says_nothing_of_the_training_parts():
+    _, y, patient, magnification = make_design()
+    y = np.where(magnification == 200, 0, y)
+    (message,) = warnings_of(LeaveOneMagnificationOut(3), y, patient, magnification)
+    assert message.startswith("3 test parts have images of one class only (magnification 200 fold 0, magnification 200")
+
+
+@pytest.mark.parametrize("y", [np.zeros(72), None])
+def test_data_of_one_class_or_none_do_not_warn(y):
+    _, _, patient, magnification = make_design(images=2)
+    assert not warnings_of(LeaveOneMagnificationOut(2), np.zeros(72), patient, magnification)
+    assert list(LeaveOneMagnificationOut(2).split(patient, y, patient=patient, magnification=magnification))
 
 
 @pytest.mark.parametrize(
@@ -301,8 +411,8 @@ def test_test_part_of_one_class_warns_and_names_it():
         ({"patient": ["a", "a", "b", "b", None, "c"]}, "`patient` is missing for 1 samples"),
         ({"patient": ["7", "7", 7, 7, 8, 8]}, "mixes text"),
         ({"patient": np.zeros((6, 2))}, "one value per sample"),
-        ({"patient": None}, "needs `patient`"),
-        ({"magnification": None}, "needs `magnification`"),
+        ({"patient": None}, "needs `patient`.*params=.*make_groups"),
+        ({"magnification": None}, "needs `magnification`.*params=.*make_groups"),
         ({"patient": None, "magnification": None}, "params=.*groups=make_groups"),
         ({"patient": None, "magnification": None, "groups": [1, 1, 2, 2, 3, 3]}, "make_groups"),
         (
@@ -357,21 +467,3 @@ def test_number_of_splits_needs_the_magnifications():
         LeaveOneMagnificationOut().get_n_splits()
     groups = make_groups([1, 2, 3], [40, 100, 200])
     assert LeaveOneMagnificationOut(4).get_n_splits(groups=groups) == 12
-
-
-@pytest.mark.slow
-def test_a_million_rows_split_in_seconds():
-    from time import perf_counter
-
-    rng = np.random.default_rng(0)
-    patient = rng.integers(0, 50_000, 1_000_000)
-    magnification = rng.choice([40, 100, 200, 400], 1_000_000)
-    start = perf_counter()
-    n_tested = sum(
-        len(test)
-        for _, test in LeaveOneMagnificationOut().split(
-            patient, patient % 3, patient=patient, magnification=magnification
-        )
-    )
-    assert perf_counter() - start < 5
-    assert n_tested == 1_000_000

@@ -6,10 +6,11 @@ import sklearn
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from sklearn_magdg.model_selection import LeaveOneMagnificationOut
 from sklearn_magdg.signature import SparseSignatureSelector, signature_path
 
 
@@ -75,6 +76,32 @@ def test_no_patient_is_on_both_sides_of_a_fold():
     leaked, honest = clone(selector).fit(X, y), clone(selector).fit(X, y, patient=patient)
     assert leaked.log_loss_.mean(axis=1).min() < 0.2
     assert honest.log_loss_.mean(axis=1).min() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("cv", "leaking"),
+    [
+        (KFold(5), "5 of 5"),
+        ([(range(60), range(60, 120)), (range(1, 120), [0])], "2 of 2"),
+        ([(np.arange(24, 120), [0]), (np.flatnonzero(np.arange(120) % 12), np.arange(0, 120, 12))], "1 of 2"),
+    ],
+    ids=["splitter", "iterable", "one fold"],
+)
+def test_folds_that_share_a_patient_warn_with_their_number(cv, leaking):
+    X, y, patient, _ = informative(n_features=5)  # the patient of row i is i % 12
+    with pytest.warns(UserWarning, match=rf"{leaking} folds of `cv` have a patient on both sides.*by patients"):
+        SparseSignatureSelector(cv=cv, n_Cs=2).fit(X, y, patient=patient)
+
+
+@pytest.mark.parametrize("cv", [None, 3, GroupKFold(3), GroupKFold(3, shuffle=True, random_state=0)])
+def test_folds_that_share_no_patient_do_not_warn(cv):
+    X, y, patient, _ = informative(n_features=5)
+    SparseSignatureSelector(cv=cv, n_Cs=2).fit(X, y, patient=patient)  # a warning would be an error
+
+
+def test_without_patients_no_fold_is_said_to_share_one():
+    X, y, *_ = informative(n_features=5)
+    SparseSignatureSelector(cv=KFold(3), n_Cs=2).fit(X, y)
 
 
 def test_noise_still_keeps_a_dimension():
@@ -168,6 +195,24 @@ def test_errors_name_what_is_missing():
         SparseSignatureSelector().fit(X, np.zeros(len(X)))
     with pytest.raises(ValueError, match=r"trains without class \['benign'\]"):
         SparseSignatureSelector(cv=[(np.flatnonzero(y != "benign"), np.flatnonzero(y == "benign"))]).fit(X, y)
+
+
+def test_a_splitter_gets_patients_and_magnifications_where_it_asks_for_them():
+    X, y, patient, magnification = informative(n_features=5)
+    cv = LeaveOneMagnificationOut(2)
+    metadata = {"patient": patient, "magnification": magnification}
+    asked = SparseSignatureSelector(cv=cv, n_Cs=3).fit(X, y, **metadata)
+    given = SparseSignatureSelector(cv=list(cv.split(X, y, **metadata)), n_Cs=3).fit(X, y)
+    np.testing.assert_array_equal(asked.log_loss_, given.log_loss_)
+    with pytest.raises(ValueError, match="needs `magnification` too"):
+        SparseSignatureSelector(cv=cv).fit(X, y, patient=patient)
+
+
+def test_fixed_splits_are_refused_where_each_magnification_is_fitted_alone():
+    X, y, _, magnification = informative(n_features=5)
+    splits = list(KFold(2).split(X))
+    with pytest.raises(ValueError, match="the splits in `cv` would name other samples"):
+        SparseSignatureSelector(cv=splits, per_magnification=True).fit(X, y, magnification=magnification)
 
 
 def test_folds_shrink_to_the_smallest_class():

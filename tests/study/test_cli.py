@@ -1,12 +1,16 @@
 import re
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 import sklearn_magdg
+from sklearn_magdg.datasets import load_breakhis
 from sklearn_magdg.study import _main
 from sklearn_magdg.study._cli import app
+from tests.datasets.server import Fault, serving
+from tests.datasets.tiny_breakhis import ARCHIVE, N_IMAGES, stand_in
 from tests.study.conftest import TINY
 
 SMALL = ["--synthetic", "--n-patients", "16", "--images-per-cell", "1", "--held-out", "100", "--folds", "2"]
@@ -89,6 +93,49 @@ def test_interrupt_says_how_to_go_on(tmp_path, monkeypatch):
     result = _magdg("run", *SMALL, "--out", tmp_path / "run")
     assert result.exit_code == 130
     assert "the same command goes on" in result.output
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving(ARCHIVE) as server:
+        stand_in(server, monkeypatch.setattr)
+        yield server
+
+
+def test_fetch_says_where_the_images_are_and_how_to_go_on(server, tmp_path):
+    result = _magdg("fetch", "--data-home", tmp_path / "my data")
+    assert result.exit_code == 0, result.output
+    folder = tmp_path / "my data/breakhis/BreaKHis_v1"
+    assert f"{N_IMAGES} images in {folder}\nNext: magdg run --data '{folder}'\n" in result.output
+    assert len(load_breakhis(folder).data) == N_IMAGES
+
+
+def test_fetch_that_fails_is_one_sentence_and_goes_on_with_what_came(server, tmp_path):
+    server.faults = {"/a": [Fault(cut=20_011), Fault(status=404)], "/b": [Fault(status=404)]}
+    result = _magdg("fetch", "--data-home", tmp_path, "--retries", "1")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: BreaKHis_v1.tar.gz could not be downloaded")
+    assert len(result.stderr.splitlines()) == 1
+    assert _magdg("fetch", "--data-home", tmp_path).exit_code == 0
+    assert server.ranges[-1] == "bytes=20011-"
+
+
+def test_fetch_without_room_names_the_option(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=7))
+    result = _magdg("fetch", "--data-home", tmp_path)
+    assert result.exit_code == 2
+    assert "make room or choose another --data-home." in result.stderr
+
+
+def test_an_interrupted_fetch_says_how_to_go_on(server, tmp_path, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sklearn_magdg.datasets._fetch.download", interrupted)
+    result = _magdg("fetch", "--data-home", tmp_path)
+    assert result.exit_code == 130
+    assert "what came so far is kept; the same command goes on" in result.stderr
 
 
 def test_version():

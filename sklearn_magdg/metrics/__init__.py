@@ -1,12 +1,22 @@
 """Arrays to numbers: calibration, magnifications, patients, and scorers that know them."""
 
+from sklearn_magdg.metrics._bootstrap import patient_bootstrap, patient_bootstrap_difference
 from sklearn_magdg.metrics._brier import brier_decomposition
-from sklearn_magdg.metrics._calibration import expected_calibration_error
+from sklearn_magdg.metrics._calibration import expected_calibration_error, smooth_calibration_error
+from sklearn_magdg.metrics._leakage import magnification_leakage
 from sklearn_magdg.metrics._magnification import by_magnification, worst_magnification
-from sklearn_magdg.metrics._patient import patient_recognition_rate
+from sklearn_magdg.metrics._patient import (
+    patient_brier_score,
+    patient_recognition_rate,
+    patient_roc_auc,
+    pool_by_patient,
+)
 from sklearn_magdg.metrics._scorers import (
+    make_magnification_scorer,
     neg_brier_scorer,
+    neg_patient_brier_scorer,
     patient_recognition_scorer,
+    patient_roc_auc_scorer,
     worst_magnification_brier_scorer,
 )
 
@@ -14,9 +24,19 @@ __all__ = [
     "brier_decomposition",
     "by_magnification",
     "expected_calibration_error",
+    "magnification_leakage",
+    "make_magnification_scorer",
     "neg_brier_scorer",
+    "neg_patient_brier_scorer",
+    "patient_bootstrap",
+    "patient_bootstrap_difference",
+    "patient_brier_score",
     "patient_recognition_rate",
     "patient_recognition_scorer",
+    "patient_roc_auc",
+    "patient_roc_auc_scorer",
+    "pool_by_patient",
+    "smooth_calibration_error",
     "worst_magnification",
     "worst_magnification_brier_scorer",
 ]

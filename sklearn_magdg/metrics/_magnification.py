@@ -6,13 +6,15 @@ from sklearn.utils import check_consistent_length
 from sklearn_magdg._metadata import encode_magnification
 
 
-def by_magnification(metric, y_true, y_score, *, magnification, sample_weight=None):
+def by_magnification(metric, y_true, y_score, *, magnification, sample_weight=None, patient=None):
     """Value of a metric at every magnification, in numeric order ("40X" before "100X").
 
     Parameters
     ----------
     metric : callable
-        `metric(y_true, y_score)` -> float; called with `sample_weight` as well if that is given.
+        `metric(y_true, y_score)` -> float; called with `sample_weight` and `patient` as well where they are given.
+        A metric undefined for images of one class, such as `sklearn.metrics.roc_auc_score`, warns and gives nan
+        for a magnification that has no others; the Brier score is defined everywhere.
     y_true : array-like of shape (n_samples,)
         Labels.
     y_score : array-like of shape (n_samples,) or (n_samples, n_classes)
@@ -21,6 +23,8 @@ def by_magnification(metric, y_true, y_score, *, magnification, sample_weight=No
         Ints or strings.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
+    patient : array-like of shape (n_samples,), default=None
+        For a metric over patients, such as `patient_roc_auc`.
 
     Returns
     -------
@@ -30,7 +34,7 @@ def by_magnification(metric, y_true, y_score, *, magnification, sample_weight=No
     Raises
     ------
     ValueError
-        If lengths differ or a magnification is missing.
+        If there are no samples, lengths differ or a magnification is missing.
 
     Examples
     --------
@@ -39,23 +43,28 @@ def by_magnification(metric, y_true, y_score, *, magnification, sample_weight=No
     >>> by_magnification(accuracy_score, [0, 1, 1, 1], [0, 1, 0, 1], magnification=["100X", "40X", "100X", "40X"])
     {'40X': 1.0, '100X': 0.5}
     """
-    check_consistent_length(y_true, y_score, sample_weight)
+    check_consistent_length(y_true, y_score, sample_weight, patient)
     y_true, y_score = np.asarray(y_true), np.asarray(y_score)
+    if not len(y_true):
+        raise ValueError("A metric by magnification needs at least one sample, got none.")
     codes, names = encode_magnification(magnification, len(y_true))
+    given = {"sample_weight": sample_weight, "patient": patient}
+    given = {name: np.asarray(values) for name, values in given.items() if values is not None}
     values = {}
     for code, name in enumerate(names):
         rows = codes == code
-        weight = {} if sample_weight is None else {"sample_weight": np.asarray(sample_weight)[rows]}
-        values[name] = metric(y_true[rows], y_score[rows], **weight)
+        values[name] = metric(y_true[rows], y_score[rows], **{key: each[rows] for key, each in given.items()})
     return values
 
 
-def worst_magnification(metric, y_true, y_score, *, magnification, greater_is_better=True, sample_weight=None):
+def worst_magnification(
+    metric, y_true, y_score, *, magnification, greater_is_better=True, sample_weight=None, patient=None
+):
     """Value of a metric at the magnification where it is worst.
 
     Parameters
     ----------
-    metric, y_true, y_score, magnification, sample_weight
+    metric, y_true, y_score, magnification, sample_weight, patient
         As in `by_magnification`.
     greater_is_better : bool, default=True
         Whether the worst value is the smallest (accuracy, AUC) or, if False, the largest (a loss).
@@ -77,6 +86,8 @@ def worst_magnification(metric, y_true, y_score, *, magnification, greater_is_be
     >>> worst_magnification(accuracy_score, [0, 1, 1, 1], [0, 1, 0, 1], magnification=[100, 40, 100, 40])
     0.5
     """
-    values = by_magnification(metric, y_true, y_score, magnification=magnification, sample_weight=sample_weight)
+    values = by_magnification(
+        metric, y_true, y_score, magnification=magnification, sample_weight=sample_weight, patient=patient
+    )
     worst = np.min if greater_is_better else np.max
     return float(worst(list(values.values())))

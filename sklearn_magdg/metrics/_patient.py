@@ -1,9 +1,22 @@
 """Metrics in which every patient counts the same."""
 
+from typing import NamedTuple
+
 import numpy as np
+from sklearn.metrics import roc_auc_score
 from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import unique_labels
 
 from sklearn_magdg._metadata import encode
+from sklearn_magdg.metrics._probabilities import check_probabilities, check_rows
+
+
+class PooledPatients(NamedTuple):
+    """What `pool_by_patient` returns."""
+
+    y_true: np.ndarray
+    y_proba: np.ndarray
+    patient: np.ndarray
 
 
 def patient_recognition_rate(y_true, y_pred, *, patient):
@@ -28,7 +41,8 @@ def patient_recognition_rate(y_true, y_pred, *, patient):
     Raises
     ------
     ValueError
-        If lengths differ or a patient is missing.
+        If there are no samples, lengths differ, a patient is missing, or labels are text on one side and numbers on
+        the other.
 
     References
     ----------
@@ -42,6 +56,144 @@ def patient_recognition_rate(y_true, y_pred, *, patient):
     0.3333333333333333
     """
     check_consistent_length(y_true, y_pred)
-    correct = column_or_1d(y_true) == column_or_1d(y_pred)
-    codes, _ = encode(patient, "patient", len(correct))
-    return float(np.mean(np.bincount(codes, weights=correct) / np.bincount(codes)))
+    y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
+    if not len(y_true):
+        raise ValueError("`patient_recognition_rate` needs at least one sample, got none.")
+    unique_labels(y_true, y_pred)  # refuses text against numbers, which would never be equal
+    codes, _ = encode(patient, "patient", len(y_true))
+    return float(np.mean(np.bincount(codes, weights=y_true == y_pred) / np.bincount(codes)))
+
+
+def pool_by_patient(y_true, y_proba, *, patient):
+    """One label and one mean probability per patient, over all images of the patient.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        Labels, the same for all images of a patient; numbers or strings.
+    y_proba : array-like of shape (n_samples,) or (n_samples, n_classes)
+        Probabilities of the positive class, or of every class.
+    patient : array-like of shape (n_samples,)
+        Ints or strings.
+
+    Returns
+    -------
+    y_true : ndarray of shape (n_patients,)
+        Labels of the patients.
+    y_proba : ndarray of shape (n_patients,) or (n_patients, n_classes)
+        Mean probabilities of the patients.
+    patient : ndarray of shape (n_patients,)
+        Names of the patients, sorted.
+
+    Raises
+    ------
+    ValueError
+        If a patient has images of several labels, if probabilities leave [0, 1] or rows do not sum to 1, if lengths
+        differ, or if a patient is missing.
+
+    Examples
+    --------
+    >>> from sklearn_magdg.metrics import pool_by_patient
+    >>> labels, probabilities, names = pool_by_patient(
+    ...     ["benign", "malignant", "malignant"], [0.25, 0.5, 0.75], patient=["b", "a", "a"]
+    ... )
+    >>> labels.tolist(), probabilities.tolist(), names.tolist()
+    (['malignant', 'benign'], [0.625, 0.25], ['a', 'b'])
+    """
+    y_true, y_proba = check_rows(y_true, y_proba)
+    codes, names = encode(patient, "patient", len(y_true))
+    _, first, n_images = np.unique(codes, return_index=True, return_counts=True)
+    label = y_true[first]
+    _refuse_several_labels(names, codes, y_true, label)
+    total = np.zeros((len(names), *y_proba.shape[1:]))
+    np.add.at(total, codes, y_proba)
+    return PooledPatients(label, (total.T / n_images).T, np.array(names))
+
+
+def patient_roc_auc(y_true, y_proba, *, patient, pos_label=None, labels=None):
+    """Area under the ROC curve over patients, each with its mean probability.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        Labels, the same for all images of a patient; numbers or strings.
+    y_proba : array-like of shape (n_samples,), (n_samples, 2) or (n_samples, n_classes)
+        Probabilities: of `pos_label` alone, or of all sorted labels.
+    patient : array-like of shape (n_samples,)
+        Ints or strings.
+    pos_label : label, default=None
+        The class of a single column. `None` is the last of the sorted labels.
+    labels : array-like, default=None
+        All labels, where `y_true` may lack some. `None` takes those of `y_true`.
+
+    Returns
+    -------
+    float
+        In [0, 1]; for more than two classes the mean over classes of one against the rest. nan where a class has no
+        patient, or every patient.
+
+    Raises
+    ------
+    ValueError
+        As in `pool_by_patient`, and if labels and columns do not match.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If the result is nan.
+
+    Examples
+    --------
+    >>> from sklearn_magdg.metrics import patient_roc_auc
+    >>> patient_roc_auc([0, 0, 0, 1, 1], [0.1, 0.2, 0.9, 0.5, 0.3], patient=list("aabcc"))
+    0.5
+    """
+    indicators, probabilities = _pooled_columns(y_true, y_proba, patient, pos_label, labels)
+    areas = [roc_auc_score(y, p) for y, p in zip(indicators.T, probabilities.T, strict=True)]
+    return float(np.mean(areas))
+
+
+def patient_brier_score(y_true, y_proba, *, patient, pos_label=None, labels=None):
+    """Brier score over patients, each with its mean probability.
+
+    Parameters
+    ----------
+    y_true, y_proba, patient, pos_label, labels
+        As in `patient_roc_auc`.
+
+    Returns
+    -------
+    float
+        On the scale of `sklearn.metrics.brier_score_loss(scale_by_half="auto")`: in [0, 1] for two classes, in
+        [0, 2] for more.
+
+    Raises
+    ------
+    ValueError
+        As in `patient_roc_auc`.
+
+    Examples
+    --------
+    >>> from sklearn_magdg.metrics import patient_brier_score
+    >>> round(patient_brier_score([0, 0, 1], [0.2, 0.6, 0.8], patient=list("aab")), 2)
+    0.1
+    """
+    indicators, probabilities = _pooled_columns(y_true, y_proba, patient, pos_label, labels)
+    return float(np.mean(np.sum((probabilities - indicators) ** 2, axis=1)))
+
+
+def _refuse_several_labels(names, codes, y_true, label):
+    differs = np.flatnonzero(y_true != label[codes])
+    if len(differs):
+        patient = codes[differs[0]]
+        found = np.unique(y_true[codes == patient]).tolist()
+        raise ValueError(
+            f"`patient` {names[patient]!r} has images of several labels, {found}; pool by a unit of one label, such as "
+            f"the slide."
+        )
+
+
+def _pooled_columns(y_true, y_proba, patient, pos_label, labels):
+    """Indicators and probabilities of the patients, as in `check_probabilities`."""
+    pooled = pool_by_patient(y_true, y_proba, patient=patient)
+    return check_probabilities(pooled.y_true, pooled.y_proba, pos_label=pos_label, labels=labels)[:2]

@@ -1,6 +1,7 @@
 """Checking labels against predicted probabilities."""
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import _check_sample_weight
 
@@ -13,13 +14,10 @@ def check_probabilities(y_true, y_proba, *, sample_weight=None, pos_label=None, 
     indicators, probabilities : ndarrays of shape (n_samples, 1) or (n_samples, n_classes)
     weight : ndarray of shape (n_samples,)
     """
-    y_true = column_or_1d(y_true)
-    y_proba = check_array(y_proba, ensure_2d=False, dtype=np.float64, input_name="y_proba")
-    _check_length(y_true, y_proba)
-    _check_range(y_proba)
+    y_true, y_proba = check_rows(y_true, y_proba)
     weight = _check_sample_weight(sample_weight, y_proba, dtype=np.float64, ensure_non_negative=True)
     if y_proba.ndim == 1 or y_proba.shape[1] == 1:
-        positive = _positive_label(y_true, pos_label, labels)
+        positive = positive_label(y_true, pos_label, labels)
         return (y_true == positive).astype(float)[:, None], y_proba.reshape(-1, 1), weight
     labels = _labels_of_columns(y_true, y_proba.shape[1], labels)
     _check_pos_label(pos_label, labels)
@@ -29,9 +27,27 @@ def check_probabilities(y_true, y_proba, *, sample_weight=None, pos_label=None, 
     return indicators[:, first:], y_proba[:, first:], weight
 
 
+def check_rows(y_true, y_proba):
+    """Labels (n,) and probabilities (n,) or (n, n_columns) of as many samples, none missing or out of range."""
+    y_true = column_or_1d(y_true)
+    y_proba = check_array(y_proba, ensure_2d=False, dtype=np.float64, input_name="y_proba")
+    _check_length(y_true, y_proba)
+    _check_present(y_true)
+    _check_range(y_proba)
+    return y_true, y_proba
+
+
 def _check_length(y_true, y_proba):
     if len(y_true) != len(y_proba):
         raise ValueError(f"`y_true` has {len(y_true)} samples and `y_proba` has {len(y_proba)}; give one row each.")
+
+
+def _check_present(y_true):
+    missing = np.flatnonzero(pd.isna(y_true))
+    if len(missing):
+        raise ValueError(
+            f"`y_true` is missing for {len(missing)} samples (the first at position {missing[0]}); drop these samples."
+        )
 
 
 def _check_range(y_proba):
@@ -49,7 +65,7 @@ def _check_range(y_proba):
         )
 
 
-def _positive_label(y_true, pos_label, labels):
+def positive_label(y_true, pos_label, labels):
     """The label whose probability a single column holds: `pos_label`, or the last of the sorted labels."""
     labels = np.unique(y_true) if labels is None else np.unique(labels)
     _check_known(y_true, labels)

@@ -1,14 +1,18 @@
 """Scorers that take string labels and ask for their metadata by themselves."""
 
 from functools import partial
+from inspect import signature
 
+import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.metrics import brier_score_loss
+from sklearn.utils._response import _get_response_values
 from sklearn.utils.metadata_routing import UNUSED
 
-from sklearn_magdg.metrics._magnification import worst_magnification
-from sklearn_magdg.metrics._patient import patient_recognition_rate
+from sklearn_magdg.metrics._magnification import by_magnification
+from sklearn_magdg.metrics._patient import patient_brier_score, patient_recognition_rate, patient_roc_auc
 from sklearn_magdg.metrics._probabilities import check_probabilities
+
+AGGREGATES = {"worst": np.min, "mean": np.mean}
 
 
 class _Scorer(BaseEstimator):
@@ -28,25 +32,7 @@ class _NegBrier(_Scorer):
     __metadata_request__score = {"estimator": UNUSED}
 
     def score(self, estimator, X, y, *, sample_weight=None):
-        return -_brier(y, estimator.predict_proba(X), sample_weight=sample_weight, labels=estimator.classes_)
-
-
-class _WorstMagnificationBrier(_Scorer):
-    """Minus the Brier score at the magnification where that is largest; greater is better."""
-
-    __metadata_request__score = {"estimator": UNUSED, "magnification": True}
-
-    def score(self, estimator, X, y, *, magnification=None, sample_weight=None):
-        _require("worst_magnification_brier_scorer", "magnification", magnification)
-        brier = partial(_brier, labels=estimator.classes_)
-        return -worst_magnification(
-            brier,
-            y,
-            estimator.predict_proba(X),
-            magnification=magnification,
-            greater_is_better=False,
-            sample_weight=sample_weight,
-        )
+        return -brier_score(y, estimator.predict_proba(X), sample_weight=sample_weight, labels=estimator.classes_)
 
 
 class _PatientRecognition(_Scorer):
@@ -59,9 +45,132 @@ class _PatientRecognition(_Scorer):
         return patient_recognition_rate(y, estimator.predict(X), patient=patient)
 
 
-def _brier(y, y_proba, *, labels, sample_weight=None):
-    check_probabilities(y, y_proba, sample_weight=sample_weight, labels=labels)
-    return brier_score_loss(y, y_proba, sample_weight=sample_weight, labels=labels)
+class _PatientROCAUC(_Scorer):
+    """Area under the ROC curve over patients with their mean probabilities; greater is better."""
+
+    __metadata_request__score = {"estimator": UNUSED, "patient": True}
+
+    def score(self, estimator, X, y, *, patient=None):
+        _require("patient_roc_auc_scorer", "patient", patient)
+        return patient_roc_auc(y, estimator.predict_proba(X), patient=patient, labels=estimator.classes_)
+
+
+class _NegPatientBrier(_Scorer):
+    """Minus the Brier score over patients with their mean probabilities; greater is better."""
+
+    __metadata_request__score = {"estimator": UNUSED, "patient": True}
+
+    def score(self, estimator, X, y, *, patient=None):
+        _require("neg_patient_brier_scorer", "patient", patient)
+        return -patient_brier_score(y, estimator.predict_proba(X), patient=patient, labels=estimator.classes_)
+
+
+class _MagnificationScorer(_Scorer):
+    """What `make_magnification_scorer` returns."""
+
+    __metadata_request__score = {"estimator": UNUSED, "magnification": True}
+
+    def __init__(self, metric, *, aggregate, response_method, greater_is_better, metric_params):
+        self.metric = metric
+        self.aggregate = aggregate
+        self.response_method = response_method
+        self.greater_is_better = greater_is_better
+        self.metric_params = metric_params
+
+    def __repr__(self):
+        params = "".join(f", {name}={value!r}" for name, value in self.metric_params.items())
+        return (
+            f"make_magnification_scorer({_name(self.metric)}, aggregate={self.aggregate!r}, "
+            f"response_method={self.response_method!r}, greater_is_better={self.greater_is_better}{params})"
+        )
+
+    def score(self, estimator, X, y, *, magnification=None, sample_weight=None):
+        _require(f"The {self.aggregate}-magnification scorer of {_name(self.metric)}", "magnification", magnification)
+        response, _, method = _get_response_values(estimator, X, self.response_method, return_response_method_used=True)
+        params = _naming_classes(self.metric, estimator.classes_, method, self.metric_params)
+        values = by_magnification(
+            partial(self.metric, **params), y, response, magnification=magnification, sample_weight=sample_weight
+        )
+        sign = 1 if self.greater_is_better else -1
+        return float(AGGREGATES[self.aggregate]([sign * value for value in values.values()]))
+
+
+def make_magnification_scorer(
+    metric, *, aggregate="worst", response_method="predict", greater_is_better=True, **metric_params
+):
+    """Scorer of any metric at the worst magnification, or averaged over magnifications.
+
+    The metric of a classifier is computed at every magnification apart. Under metadata routing `magnification` reaches
+    the scorer without any `set_score_request`; labels may be strings. A test part of
+    `sklearn_magdg.model_selection.LeaveOneMagnificationOut` has one magnification: there
+    `refit_worst_magnification` finds the worst across folds.
+
+    Parameters
+    ----------
+    metric : callable
+        `metric(y_true, response, **metric_params)` -> float. For two classes a response of probabilities is that of
+        the last of `classes_`. Where the metric has a parameter `pos_label` (two classes, no `average` given) it gets
+        that class, and where it has `labels`, and the response is not a label, it gets `classes_`.
+    aggregate : "worst" or "mean", default="worst"
+        Over magnifications. Either is nan if the metric is nan at one of them, as `sklearn.metrics.roc_auc_score`
+        is, with a warning, where a magnification has images of one class. A search then has no candidate to prefer:
+        use the Brier score, which is always defined, as `worst_magnification_brier_scorer` does.
+    response_method : str or list of str, default="predict"
+        "predict", "predict_proba", "decision_function", or the first of several that the estimator has.
+    greater_is_better : bool, default=True
+        False for a loss, whose sign is then turned.
+    **metric_params : dict
+        Further parameters of the metric.
+
+    Returns
+    -------
+    scorer : callable
+        `scorer(estimator, X, y, *, magnification, sample_weight=None)` -> float, greater is better.
+
+    Raises
+    ------
+    ValueError
+        If `aggregate` is neither; on scoring, if `magnification` is missing.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from sklearn.metrics import accuracy_score
+    >>> from sklearn_magdg.metrics import make_magnification_scorer
+    >>> model = DummyClassifier().fit([[0], [0], [0]], ["benign", "benign", "malignant"])
+    >>> scorer = make_magnification_scorer(accuracy_score)
+    >>> scorer(model, [[0], [0], [0]], ["benign", "benign", "malignant"], magnification=[40, 100, 100])
+    0.5
+    """
+    if aggregate not in AGGREGATES:
+        raise ValueError(f'`aggregate` must be "worst" or "mean", got {aggregate!r}.')
+    return _MagnificationScorer(
+        metric,
+        aggregate=aggregate,
+        response_method=response_method,
+        greater_is_better=greater_is_better,
+        metric_params=metric_params,
+    )
+
+
+def brier_score(y_true, y_proba, *, labels, sample_weight=None):
+    """Brier score of labels of any kind, also where some of `labels` are absent."""
+    indicators, probabilities, weight = check_probabilities(y_true, y_proba, sample_weight=sample_weight, labels=labels)
+    return float(np.average(np.sum((probabilities - indicators) ** 2, axis=1), weights=weight))
+
+
+def _naming_classes(metric, classes, response_method, given):
+    """Parameters of the metric, with the names of the classes where it asks for them."""
+    accepted, named = signature(metric).parameters, {}
+    if "pos_label" in accepted and len(classes) == 2 and "average" not in given:
+        named["pos_label"] = classes[-1]
+    if "labels" in accepted and response_method != "predict":
+        named["labels"] = classes
+    return named | given
+
+
+def _name(metric):
+    return getattr(metric, "__name__", repr(metric))
 
 
 def _require(scorer, name, values):
@@ -73,5 +182,9 @@ def _require(scorer, name, values):
 
 
 neg_brier_scorer = _NegBrier()
-worst_magnification_brier_scorer = _WorstMagnificationBrier()
+worst_magnification_brier_scorer = make_magnification_scorer(
+    brier_score, response_method="predict_proba", greater_is_better=False
+)
 patient_recognition_scorer = _PatientRecognition()
+patient_roc_auc_scorer = _PatientROCAUC()
+neg_patient_brier_scorer = _NegPatientBrier()

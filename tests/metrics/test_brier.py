@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import brier_score_loss
+from model_diagnostics.scoring import SquaredError, decompose
+from sklearn.metrics import brier_score_loss, d2_brier_score
 
 from sklearn_magdg.metrics import brier_decomposition
 
@@ -14,6 +15,8 @@ forecasts = st.integers(1, 12).flatmap(
         arrays(np.int64, n, elements=st.integers(1, 4)),
     )
 )
+
+BINNED = {"method": "binned", "n_bins": 3, "strategy": "quantile"}
 
 
 def three_classes(n_samples=7, seed=0):
@@ -48,10 +51,65 @@ def test_parts_add_up_and_are_not_negative(case):
 
 
 @given(forecasts)
-def test_weights_are_repetitions(case):
+def test_isotonic_parts_are_those_of_model_diagnostics(case):
     y, p, weight = case
-    weighted = brier_decomposition(y, p, sample_weight=weight)
-    np.testing.assert_allclose(weighted, brier_decomposition(y.repeat(weight), p.repeat(weight)), atol=1e-9)
+    assume(len(y) > 1)  # theirs needs two samples
+    expected = decompose(y, p, weights=weight, scoring_function=SquaredError())
+    parts = brier_decomposition(y, p, sample_weight=weight)
+    for name, value in parts._asdict().items():
+        assert value == pytest.approx(expected[name][0], abs=1e-9)
+
+
+@pytest.mark.parametrize("options", [{}, BINNED])
+@given(forecasts)
+def test_weights_are_repetitions(options, case):
+    y, p, weight = case
+    weighted = brier_decomposition(y, p, sample_weight=weight, **options)
+    np.testing.assert_allclose(weighted, brier_decomposition(y.repeat(weight), p.repeat(weight), **options), atol=1e-9)
+
+
+@given(forecasts)
+def test_binned_parts_add_up_whatever_stands_within_a_bin(case):
+    y, p, weight = case
+    score, miscalibration, discrimination, uncertainty = brier_decomposition(y, p, sample_weight=weight, **BINNED)
+    assert score == pytest.approx(miscalibration - discrimination + uncertainty, abs=1e-12)
+    assert score == pytest.approx(np.average((y - p) ** 2, weights=weight), abs=1e-12)
+    assert miscalibration >= 0
+
+
+@pytest.mark.parametrize("strategy", ["uniform", "quantile"])
+def test_rounded_forecasts_have_the_parts_of_murphy(strategy):
+    rng = np.random.default_rng(0)
+    p = rng.integers(1, 10, 300) / 10
+    y = (rng.random(300) < p**2).astype(int)
+    reliability = resolution = 0
+    for value in np.unique(p):
+        rows = p == value
+        reliability += rows.mean() * (value - y[rows].mean()) ** 2
+        resolution += rows.mean() * (y[rows].mean() - y.mean()) ** 2
+    parts = brier_decomposition(y, p, method="binned", n_bins=200, strategy=strategy)
+    np.testing.assert_allclose(parts, [np.mean((y - p) ** 2), reliability, resolution, y.mean() * (1 - y.mean())])
+
+
+def test_terms_within_bins_count_as_discrimination():
+    # one bin: predicted 0.25 and 0.75 for 0 and 1; mean 0.5 is calibrated, variance 1/16, twice the covariance 1/4
+    parts = brier_decomposition([0, 1], [0.25, 0.75], method="binned", n_bins=1)
+    assert parts == pytest.approx((1 / 16, 0, 0 - 1 / 16 + 1 / 4, 1 / 4))
+    assert brier_decomposition([1, 0], [0.25, 0.75], method="binned", n_bins=1).discrimination < 0
+
+
+def test_binned_three_classes_are_the_sum_of_one_against_the_rest():
+    y, proba = three_classes(50)
+    rest = [brier_decomposition(y == label, proba[:, k], **BINNED) for k, label in enumerate("abc")]
+    np.testing.assert_allclose(brier_decomposition(y, proba, **BINNED), np.sum(rest, axis=0))
+
+
+@pytest.mark.parametrize("options", [{}, BINNED])
+def test_skill_is_that_of_scikit_learn(options):
+    rng = np.random.default_rng(0)
+    y, p = rng.integers(0, 2, 31), rng.random(31)
+    parts = brier_decomposition(y, p, **options)
+    assert 1 - parts.score / parts.uncertainty == pytest.approx(d2_brier_score(y, p))
 
 
 @given(forecasts)
@@ -113,6 +171,13 @@ def test_one_outcome_has_no_uncertainty(y):
         (["a", "c"], [0.2, 0.8], {"labels": ["a", "b"]}, r"holds \['c'\], not among the labels"),
         (["a", "b"], [[0.2, 0.8, 0], [0.5, 0.5, 0]], {}, "3 columns for 2 labels"),
         (["a", "a"], [0.2, 0.8], {}, "one label only"),
+        (["a", None], [0.2, 0.8], {}, "`y_true` is missing for 1 samples"),
+        ([0, 1], [0.2, np.nan], {}, "y_proba contains NaN"),
+        ([], [], {}, "0 sample"),
+        ([0, 1], [0.2, 0.8], {"sample_weight": [0, 0]}, "weight"),
+        ([0, 1], [0.2, 0.8], {"method": "murphy"}, '"corp" or "binned", got \'murphy\''),
+        ([0, 1], [0.2, 0.8], {"method": "binned", "n_bins": 0}, "at least 1, got 0"),
+        ([0, 1], [0.2, 0.8], {"method": "binned", "strategy": "width"}, "got 'width'"),
     ],
 )
 def test_errors_say_what_came(y, proba, options, message):

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, brier_score_loss
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.metrics import accuracy_score, brier_score_loss, roc_auc_score
 
-from sklearn_magdg.metrics import by_magnification, worst_magnification
+from sklearn_magdg.metrics import by_magnification, patient_brier_score, worst_magnification
 
 magnification = np.array(["100X", "40X", "100X", "40X", "40X", "400X", "100X"])
 y_true = np.array([0, 1, 1, 1, 0, 1, 1])
@@ -43,6 +44,32 @@ def test_worst_is_the_smallest_accuracy_and_the_largest_loss():
 
 def test_an_undefined_value_makes_the_worst_undefined():
     assert np.isnan(worst_magnification(lambda y, p: np.nan, [0, 1], [0, 1], magnification=[40, 40]))
+
+
+def test_a_magnification_of_one_class_has_no_area_and_a_warning():
+    p = np.linspace(0, 1, 7)
+    with pytest.warns(UndefinedMetricWarning, match="Only one class"):
+        values = by_magnification(roc_auc_score, y_true, p, magnification=magnification)
+    assert np.isnan(values["400X"])
+    assert not np.isnan([values["40X"], values["100X"]]).any()
+    with pytest.warns(UndefinedMetricWarning, match="Only one class"):
+        assert np.isnan(worst_magnification(roc_auc_score, y_true, p, magnification=magnification))
+
+
+def test_patients_are_pooled_at_every_magnification_apart():
+    p, patient = np.array([0.5, 0.25, 0.75]), np.array(["a", "a", "a"])
+    values = by_magnification(patient_brier_score, [1, 1, 1], p, magnification=[40, 100, 100], patient=patient)
+    assert values == {40: 0.5**2, 100: 0.5**2}
+    worst = worst_magnification(
+        patient_brier_score, [1, 1, 1], p, magnification=[40, 40, 100], patient=patient, greater_is_better=False
+    )
+    assert worst == pytest.approx((1 - 0.375) ** 2)
+
+
+def test_no_samples_are_refused():
+    for function in (by_magnification, worst_magnification):
+        with pytest.raises(ValueError, match="at least one sample, got none"):
+            function(accuracy_score, [], [], magnification=[])
 
 
 def test_lengths_that_differ_are_refused():

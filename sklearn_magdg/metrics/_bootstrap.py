@@ -1,0 +1,345 @@
+"""Intervals and tests that resample patients, because images of one patient resemble each other."""
+
+import inspect
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.metrics import brier_score_loss, roc_auc_score
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils.validation import _check_sample_weight
+
+from sklearn_magdg._metadata import encode
+from sklearn_magdg.metrics._probabilities import check_probabilities, positive_label
+from sklearn_magdg.metrics._resampling import check_options, divide, interval, p_value, resample
+from sklearn_magdg.model_selection._holdout import as_target, class_codes, majority_class
+
+
+class PatientBootstrap(NamedTuple):
+    """What `patient_bootstrap` returns."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+class PatientBootstrapDifference(NamedTuple):
+    """What `patient_bootstrap_difference` returns."""
+
+    estimate: float
+    low: float
+    high: float
+    p_value: float
+
+
+def patient_bootstrap(
+    metric,
+    y_true,
+    y_score,
+    *,
+    patient,
+    n_resamples=1000,
+    confidence_level=0.95,
+    method="percentile",
+    sample_weight=None,
+    pos_label=None,
+    labels=None,
+    random_state=None,
+):
+    r"""Value of a metric with a confidence interval that accounts for new patients, not for new images.
+
+    Images of one patient resemble each other, so that an interval from resampled images is too narrow. Here
+    patients are drawn with replacement, as many per class as there are (a patient counts by the class of most of
+    its images), and a drawn patient brings all its images. With the B sorted values
+    :math:`\hat\theta_{(1)} \le \dots \le \hat\theta_{(B)}` of the metric on the resamples and
+    :math:`\alpha = 1 -` `confidence_level`, the percentile interval is
+
+    .. math:: [\hat\theta_{(k)}, \; \hat\theta_{(B + 1 - k)}], \quad k = \lfloor (B + 1) \, \alpha / 2 \rfloor,
+
+    and the bias-corrected and accelerated one (BCa) replaces :math:`\alpha / 2` at each end as in [1]_, with an
+    acceleration from leaving out one patient at a time. With few patients both cover less than they say: in
+    `benchmarks/simulate_bootstrap_coverage.py` intervals of 95 % held the true AUC in 86 % (percentile) and 93 % (BCa)
+    of studies of 20 patients, in 92 % and 95 % of 80, and in 51 % where images were resampled.
+
+    Parameters
+    ----------
+    metric : callable or {"roc_auc", "brier", "neg_brier_score"}
+        `metric(y_true, y_score)` -> float. One that takes `sample_weight` is called with how often every image was
+        drawn; any other gets the images repeated. The names, and scikit-learn's `roc_auc_score` and
+        `brier_score_loss` themselves, are computed on all resamples at once.
+    y_true : array-like of shape (n_samples,)
+        Labels; numbers or strings. Real-valued targets make one class.
+    y_score : array-like of shape (n_samples,) or (n_samples, n_classes)
+        Whatever `metric` takes. For the names: scores (AUC) or probabilities of the positive class, or probabilities
+        of all sorted labels.
+    patient : array-like of shape (n_samples,)
+        Ints or strings.
+    n_resamples : int, default=1000
+        Number of resamples B, at least 2 / (1 - `confidence_level`) - 1.
+    confidence_level : float, default=0.95
+        Between 0 and 1, both excluded.
+    method : {"percentile", "bca"}, default="percentile"
+        Kind of the interval.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of at least 0, multiplied by how often the image's patient was drawn.
+    pos_label : label, default=None
+        For a metric given by name: the class of a single column. `None` is the last of the sorted labels.
+    labels : array-like, default=None
+        For a metric given by name: all labels, where `y_true` may lack some.
+    random_state : int, RandomState or None, default=None
+        Seed of the draws; the same patients are drawn whatever the metric.
+
+    Returns
+    -------
+    estimate, low, high : float
+        The metric of all images, and the ends of its interval. Resamples on which the metric is `nan` are left out
+        with a warning; both ends are `nan` where that is more than half of them, and for BCa where the correction is
+        undefined. A metric that is the same on every resample has an interval without width (an AUC of 1).
+
+    Raises
+    ------
+    ValueError
+        If no class has two patients, if a patient is missing, if lengths differ, or if a parameter is invalid.
+
+    Warns
+    -----
+    UserWarning
+        If a class has one patient, whose images are then in every resample: the interval is too narrow. If an end
+        lies beyond the outermost resample, which is then returned (BCa, or after undefined resamples): raise
+        `n_resamples`.
+    UndefinedMetricWarning
+        If the metric is `nan` on some resamples.
+
+    References
+    ----------
+    .. [1] B. Efron, "Better Bootstrap Confidence Intervals", Journal of the American Statistical Association
+       82(397), 1987, equations 2.3 and 6.6.
+    .. [2] A. C. Davison, D. V. Hinkley, "Bootstrap Methods and their Application", Cambridge, 1997, sections 3.2
+       (several samples), 3.8 (groups) and 5.3.
+
+    Examples
+    --------
+    >>> from sklearn_magdg.metrics import patient_bootstrap
+    >>> y_true = ["benign"] * 4 + ["malignant"] * 4
+    >>> y_score = [0.1, 0.4, 0.6, 0.2, 0.9, 0.5, 0.7, 0.8]
+    >>> patient = ["a", "a", "b", "c", "d", "d", "e", "f"]
+    >>> result = patient_bootstrap("roc_auc", y_true, y_score, patient=patient, random_state=0)
+    >>> [round(each, 3) for each in result]
+    [0.938, 0.733, 1.0]
+    """
+    check_options(n_resamples, confidence_level, method)
+    cohort = _check_cohort(y_true, patient, sample_weight)
+    statistic = _as_statistic(metric, y_score, cohort, pos_label, labels)
+    distribution = resample(
+        statistic, cohort.stratum, len(y_true), n_resamples=n_resamples, method=method, random_state=random_state
+    )
+    return PatientBootstrap(distribution.estimate, *interval(distribution, confidence_level))
+
+
+def patient_bootstrap_difference(
+    metric,
+    y_true,
+    y_score_a,
+    y_score_b,
+    *,
+    patient,
+    n_resamples=1000,
+    confidence_level=0.95,
+    method="percentile",
+    sample_weight=None,
+    pos_label=None,
+    labels=None,
+    random_state=None,
+):
+    r"""Difference of a metric between two models, a minus b, on the same resamples of the patients.
+
+    With :math:`d_{(1)} \le \dots \le d_{(B)}` the differences on the B resamples, the percentile p-value is
+
+    .. math:: p = \min\left(1, \; \frac{2}{B + 1} \min(\#\{d \le 0\} + 1, \; \#\{d \ge 0\} + 1)\right).
+
+    For either method it is the smallest level :math:`\alpha` at which the interval of confidence :math:`1 - \alpha`
+    excludes 0, so :math:`p \le \alpha` says the same as the interval, and it is never 0. With few patients it is too
+    small: in `benchmarks/simulate_bootstrap_coverage.py` the AUC of equal models differed at the level 0.05 in 9 %
+    (percentile) and 14 % (BCa) of studies of 20 patients, in 6 % and 8 % of 80. For differences prefer the percentile.
+
+    Parameters
+    ----------
+    metric, y_true
+        As in `patient_bootstrap`.
+    y_score_a, y_score_b : array-like of shape (n_samples,) or (n_samples, n_classes)
+        What each model says of the same images.
+    patient, n_resamples, confidence_level, method, sample_weight, pos_label, labels, random_state
+        As in `patient_bootstrap`.
+
+    Returns
+    -------
+    estimate, low, high, p_value : float
+        The metric of a minus that of b, the ends of its interval, and the two-sided p-value for no difference.
+        `nan` as in `patient_bootstrap`.
+
+    Raises
+    ------
+    ValueError
+        As in `patient_bootstrap`.
+
+    Warns
+    -----
+    UserWarning, UndefinedMetricWarning
+        As in `patient_bootstrap`.
+
+    References
+    ----------
+    .. [1] A. C. Davison, D. V. Hinkley, "Bootstrap Methods and their Application", Cambridge, 1997, sections 4.2.5
+       and 5.3.
+
+    Examples
+    --------
+    >>> from sklearn_magdg.metrics import patient_bootstrap_difference
+    >>> y_true, patient = [0, 0, 0, 1, 1, 1], ["a", "b", "c", "d", "e", "f"]
+    >>> sharp, vague = [0.1, 0.2, 0.1, 0.9, 0.9, 0.8], [0.4, 0.6, 0.5, 0.6, 0.7, 0.4]
+    >>> result = patient_bootstrap_difference("brier", y_true, sharp, vague, patient=patient, random_state=0)
+    >>> [round(each, 3) for each in result]
+    [-0.21, -0.28, -0.142, 0.002]
+    """
+    check_options(n_resamples, confidence_level, method)
+    cohort = _check_cohort(y_true, patient, sample_weight)
+    a = _as_statistic(metric, y_score_a, cohort, pos_label, labels)
+    b = _as_statistic(metric, y_score_b, cohort, pos_label, labels)
+
+    def difference(counts):
+        return a(counts) - b(counts)
+
+    distribution = resample(
+        difference, cohort.stratum, len(y_true), n_resamples=n_resamples, method=method, random_state=random_state
+    )
+    ends = interval(distribution, confidence_level)
+    return PatientBootstrapDifference(distribution.estimate, *ends, p_value(distribution))
+
+
+class Cohort(NamedTuple):
+    """Labels `(n_images,)`, patient codes `(n_images,)`, stratum `(n_patients,)` they are drawn within, weights."""
+
+    y_true: np.ndarray
+    patient: np.ndarray
+    stratum: np.ndarray
+    weight: np.ndarray | None
+
+
+def _check_cohort(y_true, patient, sample_weight):
+    y_true = as_target(np.asarray(y_true), len(y_true))
+    codes, names = encode(patient, "patient", len(y_true))
+    stratum = majority_class(codes, class_codes(y_true, len(y_true)))
+    n_patients = np.bincount(stratum)
+    if n_patients.max(initial=0) < 2:
+        raise ValueError(
+            f"Resampling patients within class needs a class of at least 2 patients, got {len(names)} patients in "
+            f"{len(n_patients)} classes; without more patients there is no interval."
+        )
+    alone = [names[each] for each in np.flatnonzero(n_patients[stratum] == 1)]
+    if alone:
+        warnings.warn(
+            f"Patients {alone} are the only ones of their class and so in every resample: the interval is too narrow.",
+            UserWarning,
+        )
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(sample_weight, y_true, dtype=np.float64, ensure_non_negative=True)
+    return Cohort(y_true, codes, stratum, sample_weight)
+
+
+def _as_statistic(metric, y_score, cohort, pos_label, labels):
+    """Function from draw counts `(block, n_patients)` to values of the metric `(block,)`."""
+    check_consistent_length(cohort.y_true, y_score)
+    for function, name in ((roc_auc_score, "roc_auc"), (brier_score_loss, "brier")):
+        metric = name if metric is function else metric
+    if not callable(metric):
+        if metric not in _VECTORISED:
+            raise ValueError(f"`metric` must be a callable or one of {list(_VECTORISED)}, got {metric!r}.")
+        return _VECTORISED[metric](y_score, cohort, pos_label, labels)
+    if pos_label is not None or labels is not None:
+        raise ValueError(
+            "`pos_label` and `labels` are for a metric given by name; bind them to a callable with "
+            "`functools.partial(metric, pos_label=...)`."
+        )
+    return _loop(metric, np.asarray(y_score), cohort)
+
+
+def _roc_auc(y_score, cohort, pos_label, labels):
+    """Weighted Mann-Whitney statistic: negative images sorted once, ties count half."""
+    positive, score = _positive_scores(y_score, cohort.y_true, pos_label, labels)
+    weight = np.ones(len(score)) if cohort.weight is None else cohort.weight
+    up, down = np.flatnonzero(positive), np.flatnonzero(~positive)
+    down = down[np.argsort(score[down])]
+    lower = np.searchsorted(score[down], score[up], side="left")
+    not_higher = np.searchsorted(score[down], score[up], side="right")
+
+    def evaluate(counts):
+        drawn = counts.T.astype(np.float64)
+        below = np.zeros((len(down) + 1, len(counts)))
+        np.cumsum(drawn[cohort.patient[down]] * weight[down, None], axis=0, out=below[1:])
+        above = drawn[cohort.patient[up]] * weight[up, None]
+        wins = np.einsum("ij,ij->j", above, below[lower] + below[not_higher]) / 2
+        return divide(wins, above.sum(axis=0) * below[-1])
+
+    return evaluate
+
+
+def _positive_scores(y_score, y_true, pos_label, labels):
+    """Whether each image is positive, and its score."""
+    y_true = column_or_1d(y_true)
+    classes = np.unique(y_true if labels is None else labels)
+    if len(classes) > 2:
+        raise ValueError(
+            f'"roc_auc" is for 2 classes, got {len(classes)}: {classes.tolist()}; for more pass '
+            f'`functools.partial(roc_auc_score, multi_class="ovr")`.'
+        )
+    score = check_array(y_score, ensure_2d=False, dtype=np.float64, input_name="y_score")
+    if score.ndim == 2 and score.shape[1] > 1:
+        indicators, probabilities, _ = check_probabilities(y_true, score, pos_label=pos_label, labels=labels)
+        return indicators[:, 0] == 1, probabilities[:, 0]
+    return y_true == positive_label(y_true, pos_label, labels), score.ravel()
+
+
+def _brier(y_score, cohort, pos_label, labels):
+    """Weighted mean over patients of their summed squared errors."""
+    indicators, probabilities, weight = check_probabilities(
+        cohort.y_true, y_score, sample_weight=cohort.weight, pos_label=pos_label, labels=labels
+    )
+    loss = weight * np.sum((probabilities - indicators) ** 2, axis=1)
+    sums = np.array([np.bincount(cohort.patient, weights=each) for each in (loss, weight)])
+
+    def evaluate(counts):
+        return divide(*(sums @ counts.T))
+
+    return evaluate
+
+
+def _neg_brier(*args):
+    brier = _brier(*args)
+    return lambda counts: -brier(counts)
+
+
+_VECTORISED = {"roc_auc": _roc_auc, "brier": _brier, "neg_brier_score": _neg_brier}
+
+
+def _loop(metric, y_score, cohort):
+    """Any metric, one resample after the other."""
+    takes_weight = "sample_weight" in _parameters(metric)
+    if cohort.weight is not None and not takes_weight:
+        raise ValueError(f"`sample_weight` is given but {metric!r} does not take it; pass a metric that does.")
+
+    def evaluate_one(counts):
+        drawn = counts[cohort.patient]
+        if takes_weight:
+            weight = drawn if cohort.weight is None else drawn * cohort.weight
+            return metric(cohort.y_true, y_score, sample_weight=weight)
+        rows = np.repeat(np.arange(len(drawn)), drawn)
+        return metric(cohort.y_true[rows], y_score[rows])
+
+    return lambda counts: np.array([evaluate_one(each) for each in counts], dtype=np.float64)
+
+
+def _parameters(metric):
+    try:
+        return inspect.signature(metric).parameters
+    except ValueError:  # some functions written in C have no signature
+        return {}

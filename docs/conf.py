@@ -1,0 +1,40 @@
+"""Sphinx: the pages in this folder, the API from the docstrings, the gallery from ../examples."""
+
+from sklearn_magdg import __version__
+
+project = "sklearn_magdg"
+author = "The sklearn_magdg developers"
+copyright = author
+version = release = __version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "auto_examples/*.ipynb"]
+templates_path = ["_templates"]
+default_role = "code"
+nitpicky = False
+
+autosummary_generate = True
+autodoc_default_options = {"members": True, "inherited-members": True, "exclude-members": "set_fit_request"}
+numpydoc_show_class_members = False  # autodoc lists them; numpydoc would a second time
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": "plot_",
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "show_memory": False,
+    "abort_on_example_error": True,
+    "remove_config_comments": True,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
+html_sidebars = {"index": []}
+html_show_sourcelink = False

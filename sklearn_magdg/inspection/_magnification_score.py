@@ -3,14 +3,23 @@
 import numpy as np
 import pandas as pd
 
-from sklearn_magdg._metadata import sort_names
-from sklearn_magdg.inspection._style import method_styles, require_matplotlib
+from sklearn_magdg._metadata import encode_magnification, sort_names
+from sklearn_magdg.inspection._cv_results import as_methods, require_keys
+from sklearn_magdg.inspection._style import magnification_label, method_styles, require_matplotlib
+from sklearn_magdg.metrics import patient_bootstrap
 
 COLUMNS = ["method", "held_out", "fold", "score"]
+ASIDE = 0.04  # of the folds, beside the line of an interval
+CELL = COLUMNS[:2]
+LEGEND_WIDTH = 72  # characters of names that stand side by side above the picture
 
 
 class MagnificationScoreDisplay:
-    """Scores of methods by held-out magnification: every fold a small point, their mean a large one.
+    """Scores of methods by held-out magnification: every fold a small point, their mean or their pool a large one.
+
+    Scores of folds are not independent, so that their spread gives no confidence interval: they are shown
+    themselves. Where predictions come with patients, the large point is the metric of all images at the held-out
+    magnification, with an interval over patients.
 
     Parameters
     ----------
@@ -18,6 +27,9 @@ class MagnificationScoreDisplay:
         Columns `method`, `held_out`, `fold`, `score`, one row per fold and method.
     score_name : str, default="score"
         Label of the axis.
+    intervals : DataFrame, default=None
+        Columns `method`, `held_out`, `pooled`, `low`, `high`, one row per method and held-out magnification. None
+        draws means over folds.
 
     Attributes
     ----------
@@ -35,9 +47,10 @@ class MagnificationScoreDisplay:
     >>> display = MagnificationScoreDisplay.from_frame(frame, score_name="AUC")  # doctest: +SKIP
     """
 
-    def __init__(self, scores, *, score_name="score"):
+    def __init__(self, scores, *, score_name="score", intervals=None):
         self.scores = scores
         self.score_name = score_name
+        self.intervals = intervals
 
     @classmethod
     def from_frame(cls, frame, *, score="score", score_name=None, ax=None):
@@ -71,7 +84,20 @@ class MagnificationScoreDisplay:
         return cls(scores, score_name=score if score_name is None else score_name).plot(ax)
 
     @classmethod
-    def from_predictions(cls, metric, frame, *, y_true="y_true", y_score="y_score", score_name=None, ax=None):
+    def from_predictions(
+        cls,
+        metric,
+        frame,
+        *,
+        y_true="y_true",
+        y_score="y_score",
+        patient=None,
+        n_resamples=1000,
+        confidence_level=0.95,
+        random_state=None,
+        score_name=None,
+        ax=None,
+    ):
         """Picture of a metric of predictions, one value per method, held-out magnification and fold.
 
         Parameters
@@ -79,9 +105,20 @@ class MagnificationScoreDisplay:
         metric : callable
             `metric(y_true, y_score)` -> float.
         frame : DataFrame
-            Columns `method`, `held_out`, `fold` and those named by `y_true` and `y_score`, one row per sample.
+            Columns `method`, `held_out`, `fold` and those named by `y_true`, `y_score` and `patient`, one row per
+            sample.
         y_true, y_score : str
             Columns of labels and of labels, scores or probabilities.
+        patient : str, default=None
+            Column of patients. Draws the metric of all images at a held-out magnification, folds pooled, with its
+            interval from `sklearn_magdg.metrics.patient_bootstrap`. That suits a mean over images such as the Brier
+            score; an AUC over folds pooled compares scores of different models. None draws means over folds.
+        n_resamples : int, default=1000
+            Resamples of the patients.
+        confidence_level : float, default=0.95
+            Of the intervals; between 0 and 1, both excluded.
+        random_state : int, RandomState or None, default=None
+            Seed of the resamples. With an int all methods are judged on the same ones.
         score_name : str, default=None
             Label of the axis; the name of the function if None.
         ax : Axes, default=None
@@ -95,17 +132,76 @@ class MagnificationScoreDisplay:
         Raises
         ------
         ValueError
-            If a column is missing or the table is empty.
+            If a column is missing or the table is empty, and as in `patient_bootstrap`.
         ImportError
             If matplotlib is missing.
+
+        Warns
+        -----
+        UserWarning, UndefinedMetricWarning
+            As in `patient_bootstrap`.
         """
-        _refuse_missing(frame, [*COLUMNS[:3], y_true, y_score])
+        _refuse_missing(frame, [*COLUMNS[:3], y_true, y_score, *([] if patient is None else [patient])])
         rows = [
             (*cell, metric(part[y_true].to_numpy(), part[y_score].to_numpy()))
             for cell, part in frame.groupby(COLUMNS[:3], sort=False)
         ]
         name = getattr(metric, "__name__", "score") if score_name is None else score_name
-        return cls.from_frame(pd.DataFrame(rows, columns=COLUMNS), score_name=name, ax=ax)
+        if patient is None:
+            return cls(pd.DataFrame(rows, columns=COLUMNS), score_name=name).plot(ax)
+        options = {"n_resamples": n_resamples, "confidence_level": confidence_level, "random_state": random_state}
+        intervals = [
+            (*cell, *patient_bootstrap(metric, part[y_true], part[y_score], patient=part[patient], **options))
+            for cell, part in frame.groupby(CELL, sort=False)
+        ]
+        intervals = pd.DataFrame(intervals, columns=[*CELL, "pooled", "low", "high"])
+        return cls(pd.DataFrame(rows, columns=COLUMNS), score_name=name, intervals=intervals).plot(ax)
+
+    @classmethod
+    def from_cv_results(
+        cls, cv_results, *, magnification, score="test_score", negate_score=False, score_name=None, name=None, ax=None
+    ):
+        """Picture of the scores of `cross_validate`, every test part of one magnification.
+
+        Parameters
+        ----------
+        cv_results : dict
+            As from `sklearn.model_selection.cross_validate` with `return_indices=True`, or a dict of several:
+            method -> results.
+        magnification : array-like of shape (n_samples,)
+            Magnification of every sample that was cross-validated; ints or strings.
+        score : str, default="test_score"
+            Which of the results to draw.
+        negate_score : bool, default=False
+            Whether to change the sign, for a scorer such as `neg_brier_scorer`.
+        score_name : str, default=None
+            Label of the axis; `score` if None.
+        name : str, default=None
+            Name of the one method; "scores" if None.
+        ax : Axes, default=None
+            Axes to draw on; a new figure if None.
+
+        Returns
+        -------
+        MagnificationScoreDisplay
+            Drawn.
+
+        Raises
+        ------
+        ValueError
+            If the results lack `score` or their indices, or if a test part has several magnifications.
+        ImportError
+            If matplotlib is missing.
+        """
+        codes, names = encode_magnification(magnification)
+        sign, rows = -1 if negate_score else 1, []
+        for method, results in as_methods(cv_results, "scores" if name is None else name).items():
+            require_keys(results, ["indices", score])
+            for fold, test in enumerate(results["indices"]["test"]):
+                tested = [names[code] for code in np.unique(codes[test])]
+                _refuse_several(tested, fold)
+                rows.append((method, tested[0], fold, sign * results[score][fold]))
+        return cls(pd.DataFrame(rows, columns=COLUMNS), score_name=score if score_name is None else score_name).plot(ax)
 
     def frame(self):
         """Numbers drawn, as a table.
@@ -114,10 +210,11 @@ class MagnificationScoreDisplay:
         -------
         DataFrame
             Columns `method`, `held_out`, `fold`, `score` and `mean`, the mean over folds (undefined scores left
-            out) of the row's method and magnification.
+            out) of the row's method and magnification; with intervals also their `pooled`, `low` and `high`.
         """
-        means = self.scores.groupby(["method", "held_out"], sort=False)["score"].transform("mean")
-        return self.scores.assign(mean=means)
+        means = self.scores.groupby(CELL, sort=False)["score"].transform("mean")
+        table = self.scores.assign(mean=means)
+        return table if self.intervals is None else table.merge(self.intervals, on=CELL)
 
     def plot(self, ax=None):
         """Draw.
@@ -134,33 +231,59 @@ class MagnificationScoreDisplay:
         """
         plt = require_matplotlib("MagnificationScoreDisplay")
         methods, held_out = pd.unique(self.scores["method"]), sort_names(pd.unique(self.scores["held_out"]))
+        names = [str(method) for method in methods]
         if ax is None:
-            _, ax = plt.subplots(figsize=(2.2 + 1.3 * len(held_out), 4.2), layout="constrained")
+            height = 4.0 + 0.2 * -(-len(names) // _legend_columns(names))
+            _, ax = plt.subplots(figsize=(max(4.8, 2.2 + 1.1 * len(held_out)), height), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
         offsets = np.linspace(-0.3, 0.3, len(methods)) if len(methods) > 1 else [0.0]
         for method, offset, style in zip(methods, offsets, method_styles(len(methods)), strict=True):
             self._plot_method(method, np.arange(len(held_out)) + offset, held_out, style)
-        self._label_axes(held_out)
+        self._label_axes(held_out, _legend_columns(names))
         return self
 
     def _plot_method(self, method, positions, held_out, style):
-        table = self.scores[self.scores["method"] == method]
-        folds = [table.loc[table["held_out"] == name, "score"].to_numpy(dtype=float) for name in held_out]
+        table = self.frame().query("method == @method")
         look = {"color": style["color"], "marker": style["marker"], "linestyle": "none"}
-        spread = np.repeat(positions, [len(scores) for scores in folds])
-        self.ax_.plot(spread, np.concatenate(folds), **look, markersize=4, alpha=0.45, markeredgewidth=0)
-        means = [np.mean(scores[~np.isnan(scores)]) if (~np.isnan(scores)).any() else np.nan for scores in folds]
-        self.ax_.plot(positions, means, **look, markersize=9, markeredgecolor="white", label=str(method))
+        spread = table["held_out"].map(dict(zip(held_out, positions, strict=True)))
+        self.ax_.plot(
+            spread - (0 if self.intervals is None else ASIDE),
+            table["score"],
+            **look,
+            markersize=4,
+            alpha=0.45,
+            markeredgewidth=0,
+        )
+        large = table.drop_duplicates("held_out").set_index("held_out").reindex(held_out)
+        if self.intervals is not None:
+            self.ax_.vlines(positions, large["low"], large["high"], color=style["color"], linewidth=1.6)
+        points = large["mean" if self.intervals is None else "pooled"]
+        self.ax_.plot(positions, points, **look, markersize=9, markeredgecolor="white", label=str(method))
 
-    def _label_axes(self, held_out):
-        self.ax_.set_xticks(np.arange(len(held_out)), [str(name) for name in held_out])
+    def _label_axes(self, held_out, n_legend_columns):
+        self.ax_.set_xticks(np.arange(len(held_out)), [magnification_label(name) for name in held_out])
         self.ax_.set(xlim=(-0.5, len(held_out) - 0.5), xlabel="held-out magnification", ylabel=self.score_name)
         self.ax_.grid(axis="y", color="0.9")
         for boundary in np.arange(len(held_out) - 1) + 0.5:
             self.ax_.axvline(boundary, color="0.8", linewidth=0.8)
         self.ax_.set_axisbelow(True)
         self.ax_.spines[["top", "right"]].set_visible(False)
-        self.ax_.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0, frameon=False)
+        place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "borderaxespad": 0}
+        self.ax_.legend(**place, ncols=n_legend_columns, frameon=False)
+
+
+def _legend_columns(names):
+    """How many names stand side by side; a key takes the width of some characters."""
+    return int(np.clip(LEGEND_WIDTH // (max(map(len, names)) + 6), 1, 3))
+
+
+def _refuse_several(magnifications, fold):
+    if len(magnifications) > 1:
+        raise ValueError(
+            f"MagnificationScoreDisplay needs test parts of one magnification, that of fold {fold} has "
+            f"{magnifications}; cross-validate with `LeaveOneMagnificationOut`, or give `from_predictions` one row per "
+            f"sample."
+        )
 
 
 def _refuse_missing(frame, columns):

@@ -2,21 +2,38 @@
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
-from sklearn_magdg.inspection._style import method_styles, require_matplotlib
-from sklearn_magdg.metrics._brier import BrierDecomposition, brier_decomposition, recalibrate
-from sklearn_magdg.metrics._probabilities import check_probabilities
+from sklearn_magdg.inspection._corp import corp_numbers, forecasts_by_method
+from sklearn_magdg.inspection._cv_results import as_methods, predict_tested
+from sklearn_magdg.inspection._style import magnification_label, method_styles, require_matplotlib
+from sklearn_magdg.metrics._brier import BrierDecomposition
+from sklearn_magdg.metrics._resampling import check_options
 
 HISTOGRAM_BINS = 20
 LIMITS = (-0.02, 1.02)  # leaves whole the markers at 0 and 1
+BAND_DARKNESS = 0.14  # where all bands overlap
+TRACE = {"linewidth": 7, "alpha": 0.3, "solid_capstyle": "butt", "zorder": 1}  # of a curve outside its band
+LONG_NAME = 18  # characters; beside a longer name the decomposition would leave the figure
 
 
 class ReliabilityDisplay:
-    """CORP reliability diagram of one or several methods, over a histogram of their predictions.
+    r"""CORP reliability diagram of one or several methods, over a histogram of their predictions.
 
     The curve is the isotonic regression of the outcome on the predicted probability; on the diagonal a forecast
     means what it says. The legend takes the Brier score apart into miscalibration (MCB), discrimination (DSC) and
     uncertainty (UNC).
+
+    The consistency band around the diagonal, drawn where patients are given, is where the curve of calibrated
+    forecasts would lie: a curve that leaves it speaks against calibration. As in [1]_ outcomes are redrawn from the
+    forecasts; but images of one patient share its label, so that outcomes redrawn image by image scatter far too
+    little. Here all outcomes of patient i are drawn with one uniform number,
+
+    .. math:: y_{ij} = [u_i < p_{ij}], \quad u_i \sim U(0, 1),
+
+    which gives every outcome the probability that was forecast and a patient's outcomes the greatest dependence that
+    such probabilities allow.
 
     Parameters
     ----------
@@ -26,6 +43,10 @@ class ReliabilityDisplay:
         Method -> `(score, miscalibration, discrimination, uncertainty)`.
     pos_label : label
         The class of which the probabilities speak.
+    bands : dict, default=None
+        Method -> `(low, high)`, arrays of shape (n_distinct_predictions,). None draws no band.
+    confidence_level : float, default=0.95
+        Of the bands, for the legend.
 
     Attributes
     ----------
@@ -39,11 +60,22 @@ class ReliabilityDisplay:
     See Also
     --------
     sklearn_magdg.metrics.brier_decomposition : The numbers of the legend.
+    sklearn_magdg.metrics.pool_by_patient : One forecast per patient, whose calibration is a question of its own.
+
+    Notes
+    -----
+    The band is pointwise: at 95 % a calibrated curve leaves it somewhere more often than once in twenty times. With 24
+    patients of 12 images, simulated calibrated forecasts stayed inside at 0.95 to 0.98 of the points, whether a
+    patient's images resembled each other or not; outcomes redrawn image by image gave 0.52 to 0.83, and a bootstrap
+    of patients around the curve, which isotonic regression does not support [2]_, 0.63 to 0.76
+    (``benchmarks/simulate_reliability_bands.py``).
 
     References
     ----------
     .. [1] T. Dimitriadis, T. Gneiting, A. I. Jordan, "Stable reliability diagrams for probabilistic classifiers",
        PNAS 118(8), 2021, figure 2.
+    .. [2] B. Sen, M. Banerjee, M. Woodroofe, "Inconsistency of bootstrap: the Grenander estimator", Annals of
+       Statistics 38(4), 2010.
 
     Examples
     --------
@@ -54,14 +86,29 @@ class ReliabilityDisplay:
     >>> display = ReliabilityDisplay.from_predictions(rng.random(100) < p, p, name="CNN")  # doctest: +SKIP
     """
 
-    def __init__(self, curves, decompositions, *, pos_label):
+    def __init__(self, curves, decompositions, *, pos_label, bands=None, confidence_level=0.95):
         self.curves = curves
         self.decompositions = decompositions
         self.pos_label = pos_label
+        self.bands = bands
+        self.confidence_level = confidence_level
 
     @classmethod
     def from_predictions(
-        cls, y_true, y_proba, *, name=None, groups=None, sample_weight=None, pos_label=None, labels=None, ax=None
+        cls,
+        y_true,
+        y_proba,
+        *,
+        patient=None,
+        name=None,
+        groups=None,
+        sample_weight=None,
+        pos_label=None,
+        labels=None,
+        n_resamples=1000,
+        confidence_level=0.95,
+        random_state=None,
+        ax=None,
     ):
         """Diagram of predicted probabilities, two classes.
 
@@ -72,17 +119,25 @@ class ReliabilityDisplay:
         y_proba : array-like of shape (n_samples,) or (n_samples, 2), or dict
             Probabilities of `pos_label`, or of both sorted labels. A dict maps each method's name to its
             probabilities of the same samples.
+        patient : array-like of shape (n_samples,), default=None
+            Ints or strings; draws the consistency band. None draws none.
         name : str, default=None
             Name of the one method; "predictions" if None.
         groups : array-like of shape (n_samples,), default=None
             Draws one curve per value instead (the method or the held-out magnification of every row of a table of
-            predictions), in the order of first appearance.
+            predictions), in the order of first appearance; a number is read as a magnification.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of at least 0.
         pos_label : label, default=None
             The positive class. `None` is the last of the sorted labels.
         labels : array-like of 2 labels, default=None
             Both labels, where `y_true` lacks one.
+        n_resamples : int, default=1000
+            Redrawn sets of outcomes, at least 2 / (1 - `confidence_level`) - 1.
+        confidence_level : float, default=0.95
+            Share of redrawn curves inside the band at every prediction; between 0 and 1, both excluded.
+        random_state : int, RandomState or None, default=None
+            Seed of the redrawn outcomes.
         ax : Axes, default=None
             Axes to draw on; a new figure if None.
 
@@ -94,8 +149,8 @@ class ReliabilityDisplay:
         Raises
         ------
         ValueError
-            If there are more than two classes, `groups` and a dict are both given, and as in
-            `sklearn_magdg.metrics.brier_decomposition`.
+            If there are more than two classes, `groups` and a dict are both given, a patient is missing, a number is
+            out of range, and as in `sklearn_magdg.metrics.brier_decomposition`.
         ImportError
             If matplotlib is missing.
         """
@@ -105,15 +160,159 @@ class ReliabilityDisplay:
                 f"ReliabilityDisplay draws 2 classes, got {len(labels)}: {labels.tolist()}; give the indicator of one "
                 f"class as `y_true` and its column as `y_proba`."
             )
-        # one label alone is explained by the check of the probabilities, unless it is 0 or 1
-        options = {"pos_label": pos_label, "labels": labels if len(labels) == 2 else None}
-        curves, decompositions = {}, {}
-        for method, (y, p, weight) in _methods(y_true, y_proba, name, groups, sample_weight).items():
-            p = _positive_column(p, labels, pos_label)
-            indicator, p, weight = check_probabilities(y, p, sample_weight=weight, **options)
-            curves[method] = _curve(indicator[:, 0], p[:, 0], weight)
-            decompositions[method] = brier_decomposition(y, p, sample_weight=weight, **options)
-        return cls(curves, decompositions, pos_label=labels[-1] if pos_label is None else pos_label).plot(ax)
+        check_options(n_resamples, confidence_level)
+        redrawing = {"n_resamples": n_resamples, "confidence_level": confidence_level}
+        redrawing["random_state"] = check_random_state(random_state)
+        forecasts = forecasts_by_method(y_true, y_proba, patient, name, groups, sample_weight)
+        numbers = {method: corp_numbers(each, labels, pos_label, redrawing) for method, each in forecasts.items()}
+        return cls(
+            {method: curve for method, (curve, _, _) in numbers.items()},
+            {method: decomposition for method, (_, decomposition, _) in numbers.items()},
+            pos_label=labels[-1] if pos_label is None else pos_label,
+            bands=None if patient is None else {method: band for method, (_, _, band) in numbers.items()},
+            confidence_level=confidence_level,
+        ).plot(ax)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y,
+        *,
+        patient=None,
+        name=None,
+        groups=None,
+        sample_weight=None,
+        pos_label=None,
+        n_resamples=1000,
+        confidence_level=0.95,
+        random_state=None,
+        ax=None,
+    ):
+        """Diagram of a fitted classifier on samples that it did not see.
+
+        Parameters
+        ----------
+        estimator : fitted classifier
+            With `predict_proba` and `classes_`.
+        X : array-like of shape (n_samples, ...)
+            Whatever the estimator takes.
+        y : array-like of shape (n_samples,)
+            Labels; numbers or strings.
+        name : str, default=None
+            Name in the legend; that of the class if None.
+        patient, groups, sample_weight, pos_label, n_resamples, confidence_level, random_state, ax
+            As in `from_predictions`.
+
+        Returns
+        -------
+        ReliabilityDisplay
+            Drawn.
+
+        Raises
+        ------
+        ValueError, ImportError
+            As in `from_predictions`.
+        NotFittedError
+            If the estimator is not fitted.
+        """
+        check_is_fitted(estimator)
+        return cls.from_predictions(
+            y,
+            estimator.predict_proba(X),
+            patient=patient,
+            name=type(estimator).__name__ if name is None and groups is None else name,
+            groups=groups,
+            sample_weight=sample_weight,
+            pos_label=pos_label,
+            labels=estimator.classes_,
+            n_resamples=n_resamples,
+            confidence_level=confidence_level,
+            random_state=random_state,
+            ax=ax,
+        )
+
+    @classmethod
+    def from_cv_results(
+        cls,
+        cv_results,
+        X,
+        y,
+        *,
+        patient=None,
+        name=None,
+        groups=None,
+        sample_weight=None,
+        pos_label=None,
+        n_resamples=1000,
+        confidence_level=0.95,
+        random_state=None,
+        ax=None,
+    ):
+        """Diagram of what every fold's estimator says of its own test part.
+
+        Training and test part need not be all samples together, nor every sample be tested; one that is tested
+        in several folds counts in each.
+
+        Parameters
+        ----------
+        cv_results : dict
+            As from `sklearn.model_selection.cross_validate` with `return_estimator=True, return_indices=True`, or a
+            dict of several: method -> results, one curve each.
+        X, y : array-like of shape (n_samples, ...) and (n_samples,)
+            What was cross-validated.
+        name : str, default=None
+            Name of the one method; "predictions" if None.
+        groups : "fold" or array-like of shape (n_samples,), default=None
+            None pools the folds in one curve per method. With one method, "fold" draws a curve per fold and an array
+            one per value: per held-out magnification with the magnification of every sample.
+        patient, sample_weight, pos_label, n_resamples, confidence_level, random_state, ax
+            As in `from_predictions`, one value per sample of `X` where they are arrays.
+
+        Returns
+        -------
+        ReliabilityDisplay
+            Drawn.
+
+        Raises
+        ------
+        ValueError
+            If the results lack estimators or indices, if folds know different classes, if several methods come
+            with `groups`, and as in `from_predictions`.
+        ImportError
+            If matplotlib is missing.
+        """
+        methods = as_methods(cv_results, "predictions" if name is None else name)
+        if len(methods) > 1 and groups is not None:
+            raise ValueError(
+                f"`groups` is for one method, got {list(methods)}; drop `groups`, or draw one after another."
+            )
+        tested = {method: predict_tested(results, X) for method, results in methods.items()}
+        rows = np.concatenate([each.rows for each in tested.values()])
+
+        def of_tested(values):
+            return None if values is None else np.asarray(values)[rows]
+
+        if groups is None:
+            groups = np.repeat(np.array(list(tested), dtype=object), [len(each.rows) for each in tested.values()])
+        else:
+            [only] = tested.values()
+            by_fold = isinstance(groups, str) and groups == "fold"
+            groups = [f"fold {fold}" for fold in only.fold] if by_fold else of_tested(groups)
+        return cls.from_predictions(
+            of_tested(y),
+            np.concatenate([each.y_proba for each in tested.values()]),
+            patient=of_tested(patient),
+            groups=groups,
+            sample_weight=of_tested(sample_weight),
+            pos_label=pos_label,
+            labels=next(iter(tested.values())).labels,
+            n_resamples=n_resamples,
+            confidence_level=confidence_level,
+            random_state=random_state,
+            ax=ax,
+        )
 
     def frame(self):
         """Numbers drawn, as a table.
@@ -121,12 +320,15 @@ class ReliabilityDisplay:
         Returns
         -------
         DataFrame
-            Columns `method`, `predicted`, `recalibrated`, `weight`: one row per method and distinct prediction.
+            Columns `method`, `predicted`, `recalibrated`, `weight` and, with a band, its ends `low` and `high`: one
+            row per method and distinct prediction.
         """
-        tables = [
-            pd.DataFrame({"method": method, "predicted": p, "recalibrated": r, "weight": w})
-            for method, (p, r, w) in self.curves.items()
-        ]
+        tables = []
+        for method, (predicted, recalibrated, weight) in self.curves.items():
+            columns = {"method": method, "predicted": predicted, "recalibrated": recalibrated, "weight": weight}
+            if self.bands:
+                columns["low"], columns["high"] = self.bands[method]
+            tables.append(pd.DataFrame(columns))
         return pd.concat(tables, ignore_index=True)
 
     def plot(self, ax=None):
@@ -143,20 +345,31 @@ class ReliabilityDisplay:
             Itself.
         """
         plt = require_matplotlib("ReliabilityDisplay")
-        if ax is None:
+        names = {method: self._legend_entry(method) for method in self.curves}
+        own_figure = ax is None
+        if own_figure:
+            n_lines = sum(name.count("\n") + 1 for name in names.values())
             # nearly square; a fixed aspect would be applied after the layout and push the legend out of the figure
-            _, ax = plt.subplots(figsize=(5.4, 6.8), layout="constrained")
+            _, ax = plt.subplots(figsize=(5.4, 6.5 + 0.17 * (n_lines + 2 * bool(self.bands))), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
         self.histogram_ax_ = ax.inset_axes([0, -0.26, 1, 0.2])
         ax.plot([0, 1], [0, 1], color="0.65", linewidth=1, zorder=1)
-        for (method, curve), style in zip(self.curves.items(), method_styles(len(self.curves)), strict=True):
-            self._plot_method(method, curve, style)
+        styles = dict(zip(self.curves, method_styles(len(self.curves)), strict=True))
+        for method, style in styles.items():
+            self._plot_method(self.curves[method], style, label=names[method])
+        if self.bands:
+            self._plot_bands(styles)
         self._label_axes()
+        if own_figure:
+            self.figure_.draw_without_rendering()  # one pass of the layout would cut the hanging histogram's label
         return self
 
-    def _plot_method(self, method, curve, style):
+    def _legend_entry(self, method):
+        name = magnification_label(method)
+        return f"{name}:{chr(10) if len(name) > LONG_NAME else ' '}{_in_words(self.decompositions[method])}"
+
+    def _plot_method(self, curve, style, label):
         predicted, recalibrated, weight = curve
-        label = f"{method}: {_in_words(self.decompositions[method])}"
         self.ax_.plot(predicted, recalibrated, **style, label=label, linewidth=1.6, markersize=5, markevery=0.12)
         self.histogram_ax_.hist(
             predicted,
@@ -168,50 +381,35 @@ class ReliabilityDisplay:
             linewidth=1.4,
         )
 
+    def _plot_bands(self, styles):
+        """Bands in one grey, the darker the more of them overlap, and a broad trace where a curve leaves its own."""
+        alpha = 1 - (1 - BAND_DARKNESS) ** (1 / len(styles))
+        for method, style in styles.items():
+            predicted, recalibrated, _ = self.curves[method]
+            low, high = self.bands[method]
+            self.ax_.fill_between(predicted, low, high, color="black", alpha=alpha, linewidth=0, zorder=0)
+            # the small term: a mean of ones may be a hair below 1
+            outside = np.maximum(low - recalibrated, recalibrated - high) > 1e-9
+            self.ax_.plot(predicted, np.where(outside, recalibrated, np.nan), color=style["color"], **TRACE)
+
     def _label_axes(self):
         self.ax_.set(xlim=LIMITS, ylim=LIMITS, ylabel=f"observed frequency of {self.pos_label}")
         self.ax_.tick_params(labelbottom=False)
+        handles = [*self.ax_.get_legend_handles_labels()[0], *(self._band_handles() if self.bands else [])]
         # above the square, where no curve can hide it
-        self.ax_.legend(loc="lower left", bbox_to_anchor=(0, 1.01), borderaxespad=0, frameon=False, fontsize="small")
+        place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "borderaxespad": 0}
+        self.ax_.legend(handles=handles, **place, frameon=False, fontsize="small")
         self.histogram_ax_.set(xlim=LIMITS, xlabel=f"predicted probability of {self.pos_label}", ylabel="share")
         for ax in (self.ax_, self.histogram_ax_):
             ax.spines[["top", "right"]].set_visible(False)
 
+    def _band_handles(self):
+        from matplotlib.lines import Line2D
+        from matplotlib.patches import Patch
 
-def _methods(y_true, y_proba, name, groups, sample_weight):
-    """Method -> (labels, probabilities, weights or None)."""
-    y_true = np.asarray(y_true)
-    if isinstance(y_proba, dict):
-        if groups is not None or name is not None:
-            raise ValueError("A dict of `y_proba` names its methods itself; drop `name` and `groups`.")
-        return {method: (y_true, np.asarray(p), sample_weight) for method, p in y_proba.items()}
-    y_proba = np.asarray(y_proba)
-    if groups is None:
-        return {"predictions" if name is None else name: (y_true, y_proba, sample_weight)}
-    weight = np.ones(len(y_true)) if sample_weight is None else np.asarray(sample_weight)
-    groups = np.asarray(groups)
-    if not len(y_true) == len(y_proba) == len(groups):
-        raise ValueError(
-            f"`y_true`, `y_proba` and `groups` have {len(y_true)}, {len(y_proba)} and {len(groups)} rows; give one "
-            f"each per sample."
-        )
-    rows = {method: groups == method for method in pd.unique(groups)}
-    return {method: (y_true[each], y_proba[each], weight[each]) for method, each in rows.items()}
-
-
-def _positive_column(y_proba, labels, pos_label):
-    """The column of the positive class of (n, 2) probabilities; anything else as it is."""
-    if y_proba.ndim == 2 and y_proba.shape[1] == 2:
-        check_probabilities(np.full(len(y_proba), labels[0]), y_proba, labels=labels if len(labels) == 2 else None)
-        return y_proba[:, 0 if len(labels) == 2 and pos_label == labels[0] else 1]
-    return y_proba
-
-
-def _curve(indicator, probability, weight):
-    """Distinct predictions, ascending, their recalibration and weight."""
-    recalibrated = recalibrate(indicator, probability, weight)
-    predicted, first, group = np.unique(probability, return_index=True, return_inverse=True)
-    return predicted, recalibrated[first], np.bincount(group, weights=weight)
+        words = f"{100 * self.confidence_level:g} % consistency band"
+        grey = Patch(color="black", alpha=BAND_DARKNESS, linewidth=0, label=words)
+        return [grey, Line2D([], [], color="black", **TRACE, label="curve outside its band")]
 
 
 def _in_words(decomposition):

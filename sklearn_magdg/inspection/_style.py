@@ -1,6 +1,7 @@
-"""What the displays share: matplotlib on demand, and lines that differ without colour."""
+"""What the displays share: matplotlib on demand, lines that differ without colour, names of magnifications."""
 
 from itertools import cycle, islice
+from numbers import Number
 
 # Okabe and Ito's palette in an order of falling darkness; each method also has its own marker and dash.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
@@ -19,6 +20,11 @@ def method_styles(n_methods):
             n_methods,
         )
     )
+
+
+def magnification_label(name):
+    """A magnification as people write it: 100 and 100.0 as "100X", text as it is."""
+    return f"{name:g}X" if isinstance(name, Number) else str(name)
 
 
 def require_matplotlib(caller):

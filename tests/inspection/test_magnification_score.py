@@ -4,9 +4,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, brier_score_loss
 
 from sklearn_magdg.inspection import MagnificationScoreDisplay
+from sklearn_magdg.metrics import patient_bootstrap
 
 
 def scores():
@@ -64,7 +65,80 @@ def test_scores_of_predictions_are_computed_per_cell():
     row = display.frame().query("held_out == 40 and fold == 1")
     assert row["score"].item() == accuracy_score(cell["y_true"], cell["label"])
     assert display.ax_.get_ylabel() == "accuracy_score"
-    assert [text.get_text() for text in display.ax_.get_xticklabels()] == ["40", "400"]
+    assert [text.get_text() for text in display.ax_.get_xticklabels()] == ["40X", "400X"]
+
+
+def patient_predictions():
+    """14 patients of 3 images in two folds at two magnifications, by two methods of which one is sharper."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (method, held_out, patient % 4 // 2, patient % 2, np.clip(0.5 + sign * (patient % 2 - 0.5), 0, 1), patient)
+        for method, sign in (("CNN", 0.4), ("GAN", 0.8))
+        for held_out in (400, 40)
+        for patient in range(14)
+        for _ in range(3)
+    ]
+    frame = pd.DataFrame(rows, columns=["method", "held_out", "fold", "y_true", "y_score", "patient"])
+    frame["y_score"] = np.clip(frame["y_score"] + rng.normal(scale=0.2, size=len(frame)), 0, 1)
+    return frame
+
+
+def test_with_patients_the_large_point_is_the_pool_with_its_patient_interval():
+    frame = patient_predictions()
+    display = MagnificationScoreDisplay.from_predictions(
+        brier_score_loss, frame, patient="patient", n_resamples=99, confidence_level=0.9, random_state=3
+    )
+    for row in display.intervals.itertuples():
+        part = frame[(frame["method"] == row.method) & (frame["held_out"] == row.held_out)]
+        options = {"patient": part["patient"], "n_resamples": 99, "confidence_level": 0.9, "random_state": 3}
+        expected = patient_bootstrap(brier_score_loss, part["y_true"], part["y_score"], **options)
+        assert (row.pooled, row.low, row.high) == tuple(expected)
+        assert row.pooled == pytest.approx(np.mean((part["y_true"] - part["y_score"]) ** 2))
+    cnn = display.intervals.query("method == 'CNN'").set_index("held_out").loc[[40, 400]]
+    np.testing.assert_array_equal(display.ax_.lines[1].get_ydata(), cnn["pooled"])
+    segments = display.ax_.collections[0].get_segments()
+    np.testing.assert_array_equal([segment[:, 1] for segment in segments], cnn[["low", "high"]])
+    assert {"fold", "score", "mean", "pooled", "low", "high"} <= set(display.frame().columns)
+    assert len(display.frame()) == 8
+
+
+def cross_validated(shift):
+    """Scores of 3 folds: 100X, 100X, then 40X."""
+    magnification = np.array(["100X", "40X"]).repeat([4, 2])
+    tests = [np.array([0, 1]), np.array([2, 3]), np.array([4, 5])]
+    return {"test_score": np.array([-0.1, -0.3, -0.5]) - shift, "indices": {"test": tests}}, magnification
+
+
+def test_folds_of_cross_validate_stand_at_the_magnification_of_their_test_part():
+    plain, magnification = cross_validated(0)
+    methods = {"CNN": plain, "GAN": cross_validated(0.1)[0]}
+    display = MagnificationScoreDisplay.from_cv_results(
+        methods, magnification=magnification, negate_score=True, score_name="Brier score"
+    )
+    frame = display.frame()
+    assert list(frame["held_out"]) == ["100X", "100X", "40X"] * 2
+    np.testing.assert_allclose(frame["score"], [0.1, 0.3, 0.5, 0.2, 0.4, 0.6])
+    np.testing.assert_allclose(display.ax_.lines[1].get_ydata(), [0.5, 0.2])
+    assert display.ax_.get_ylabel() == "Brier score"
+    one = MagnificationScoreDisplay.from_cv_results(plain, magnification=magnification, name="CNN")
+    assert [text.get_text() for text in one.ax_.get_legend().get_texts()] == ["CNN"]
+    np.testing.assert_allclose(one.frame()["score"], [-0.1, -0.3, -0.5])
+
+
+def test_results_that_cannot_be_placed_are_refused():
+    results, magnification = cross_validated(0)
+    with pytest.raises(ValueError, match="of fold 0 has \\['40X', '100X'\\]; cross-validate with"):
+        MagnificationScoreDisplay.from_cv_results(results, magnification=magnification[::-1].repeat(2)[3:9])
+    with pytest.raises(ValueError, match="return_indices=True"):
+        MagnificationScoreDisplay.from_cv_results({"test_score": [0.1]}, magnification=magnification)
+    with pytest.raises(ValueError, match=r"needs 'test_auc', got \['indices', 'test_score'\]"):
+        MagnificationScoreDisplay.from_cv_results(results, magnification=magnification, score="test_auc")
+
+
+@pytest.mark.parametrize(("length", "columns"), [(5, 3), (30, 2), (31, 1), (200, 1)])
+def test_long_names_stand_below_each_other(length, columns):
+    frame = pd.concat([scores().assign(method=f"{k}" + "x" * (length - 1)) for k in range(3)])
+    assert MagnificationScoreDisplay.from_frame(frame).ax_.get_legend()._ncols == columns
 
 
 def test_given_axes_and_another_column_are_used():

@@ -1,9 +1,15 @@
 import sys
+from unittest import mock
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from scipy.special import expit
+from scipy.stats import binom
+from sklearn.exceptions import NotFittedError
 from sklearn.isotonic import isotonic_regression
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_validate
 
 from sklearn_magdg.inspection import ReliabilityDisplay
 from sklearn_magdg.metrics import brier_decomposition
@@ -80,6 +86,160 @@ def test_weights_are_repetitions():
     np.testing.assert_allclose(weighted.iloc[:, 1:], repeated.iloc[:, 1:])
 
 
+def of_patients(n_patients=24, n_images=12, seed=0, confidence=1.0):
+    """Labels, forecasts and patients: images of one patient resemble each other; calibrated at `confidence` 1."""
+    rng = np.random.default_rng(seed)
+    patient = np.repeat(np.arange(n_patients), n_images)
+    y = rng.integers(0, 2, n_patients)[patient]
+    evidence = 0.8 * (2 * y - 1) + rng.normal(size=n_patients)[patient]
+    evidence += 0.01 * rng.normal(size=len(y))  # so that few forecasts are equal
+    return y, expit(confidence * 2 * 0.8 * evidence), patient
+
+
+def share_inside(display):
+    """Of 5 places between 0.1 and 0.9, those where the curve is inside its band."""
+    table, places = display.frame(), np.linspace(0.1, 0.9, 5)
+    curve, low, high = (np.interp(places, table["predicted"], table[each]) for each in ("recalibrated", "low", "high"))
+    return np.mean((low <= curve) & (curve <= high))
+
+
+@pytest.mark.slow
+def test_calibrated_forecasts_stay_inside_the_band_of_patients_and_leave_that_of_images():
+    inside = {"patients": [], "images": []}
+    for seed in range(40):
+        y, p, patient = of_patients(seed=seed)
+        for unit, group in (("patients", patient), ("images", np.arange(len(y)))):
+            with mock.patch.object(ReliabilityDisplay, "plot", lambda display, ax: display):
+                display = ReliabilityDisplay.from_predictions(y, p, patient=group, n_resamples=100, random_state=seed)
+            inside[unit].append(share_inside(display))
+    assert 0.92 < np.mean(inside["patients"]) < 1  # nominal 0.95
+    assert np.mean(inside["images"]) < 0.7
+
+
+def test_overconfident_forecasts_leave_the_band():
+    y, p, patient = of_patients(200, 2, confidence=4)
+    assert share_inside(ReliabilityDisplay.from_predictions(y, p, patient=patient, random_state=0)) < 0.5
+
+
+def test_the_band_of_one_forecast_is_the_binomial_of_patients():
+    patient = np.repeat(np.arange(10), 7)
+    display = ReliabilityDisplay.from_predictions(
+        patient % 2, np.full(70, 0.3), patient=patient, n_resamples=4000, confidence_level=0.9, random_state=0
+    )
+    [(low, high)] = [np.concatenate(display.bands["predictions"])]
+    np.testing.assert_allclose([low, high], binom(10, 0.3).ppf([0.05, 0.95]) / 10)
+
+
+def test_rows_without_weight_and_the_order_of_rows_change_nothing():
+    y, p, patient = of_patients(9, 3)
+    weight = np.arange(len(y)) % 3
+    options = {"n_resamples": 99, "random_state": 0}
+    frame = ReliabilityDisplay.from_predictions(y, p, patient=patient, sample_weight=weight, **options).frame()
+    kept = np.flatnonzero(weight)[::-1]
+    other = ReliabilityDisplay.from_predictions(
+        y[kept], p[kept], patient=patient[kept], sample_weight=weight[kept], **options
+    )
+    np.testing.assert_allclose(frame.iloc[:, 1:], other.frame().iloc[:, 1:])
+
+
+def test_a_band_and_the_trace_outside_it_are_drawn_and_named():
+    y, p, patient = of_patients(60, 5, confidence=4)
+    methods = {"calibrated": of_patients(60, 5)[1], "overconfident": p}
+    display = ReliabilityDisplay.from_predictions(y, methods, patient=patient, random_state=0)
+    table = display.frame().query("method == 'overconfident'")
+    trace = display.ax_.lines[-1]
+    outside = (table["recalibrated"] < table["low"]) | (table["recalibrated"] > table["high"])
+    np.testing.assert_array_equal(np.isnan(trace.get_ydata()), ~outside)
+    assert len(display.ax_.collections) == 2
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert texts[2:] == ["95 % consistency band", "curve outside its band"]
+
+
+def test_without_patients_there_is_no_band():
+    display = ReliabilityDisplay.from_predictions(*predictions())
+    assert display.bands is None
+    assert not display.ax_.collections
+    assert list(display.frame().columns) == ["method", "predicted", "recalibrated", "weight"]
+
+
+def test_nothing_is_cut_off_however_many_the_methods():
+    y, p = predictions()
+    names = [f"method {k}" + " of a long name" * (k % 2) for k in range(6)]
+    display = ReliabilityDisplay.from_predictions(y, dict.fromkeys(names, p), patient=np.arange(len(y)) // 3)
+    display.figure_.canvas.draw()
+    page = display.figure_.bbox
+    for artist in (display.histogram_ax_.xaxis.label, display.ax_.get_legend(), display.ax_.yaxis.label):
+        box = artist.get_window_extent()
+        assert page.x0 <= box.x0 <= box.x1 <= page.x1
+        assert page.y0 <= box.y0 <= box.y1 <= page.y1
+
+
+def cross_validated(C=1.0, n_folds=3):
+    """Results over part of the samples: every test part is one patient in three of one magnification in turn."""
+    y, p, patient = of_patients(18, 4)
+    magnification = np.tile([40, 100, 200, 400], 18)
+    X = np.log(p / (1 - p))[:, None]
+    splits = [
+        (np.flatnonzero((patient % 3 != 0) & (magnification != held_out)),
+         np.flatnonzero((patient % 3 == 0) & (magnification == held_out)))
+        for held_out in (40, 100, 200)[:n_folds]
+    ]  # fmt: skip
+    options = {"return_estimator": True, "return_indices": True}
+    results = cross_validate(LogisticRegression(C=C), X, np.array(["b", "m"])[y], cv=splits, **options)
+    return results, X, np.array(["b", "m"])[y], patient, magnification
+
+
+def test_folds_are_pooled_drawn_each_or_by_held_out_magnification():
+    results, X, y, patient, magnification = cross_validated()
+    tests = results["indices"]["test"]
+    p = [model.predict_proba(X[rows])[:, 1] for model, rows in zip(results["estimator"], tests, strict=True)]
+    rows = np.concatenate(tests)
+    expected = ReliabilityDisplay.from_predictions(y[rows], np.concatenate(p), patient=patient[rows], random_state=0)
+    pooled = ReliabilityDisplay.from_cv_results(results, X, y, patient=patient, random_state=0)
+    np.testing.assert_array_equal(pooled.frame().iloc[:, 1:], expected.frame().iloc[:, 1:])
+    by_fold = ReliabilityDisplay.from_cv_results(results, X, y, groups="fold")
+    assert list(by_fold.curves) == ["fold 0", "fold 1", "fold 2"]
+    by_magnification = ReliabilityDisplay.from_cv_results(results, X, y, groups=magnification)
+    for fold, held_out in enumerate((40, 100, 200)):
+        assert by_fold.decompositions[f"fold {fold}"] == brier_decomposition(y[tests[fold]], p[fold])
+        assert by_magnification.decompositions[held_out] == brier_decomposition(y[tests[fold]], p[fold])
+    texts = [text.get_text() for text in by_magnification.ax_.get_legend().get_texts()]
+    assert [text.split(":")[0] for text in texts] == ["40X", "100X", "200X"]
+
+
+def test_several_methods_have_a_curve_each_over_their_own_test_parts():
+    (results, X, y, patient, _), (other, *_) = cross_validated(), cross_validated(C=0.01, n_folds=2)
+    display = ReliabilityDisplay.from_cv_results({"plain": results, "shrunk": other}, X, y, patient=patient)
+    for name, each in (("plain", results), ("shrunk", other)):
+        alone = ReliabilityDisplay.from_cv_results(each, X, y)
+        np.testing.assert_array_equal(display.curves[name], alone.curves["predictions"])
+    with pytest.raises(ValueError, match=r"one method, got \['plain', 'shrunk'\]"):
+        ReliabilityDisplay.from_cv_results({"plain": results, "shrunk": other}, X, y, groups="fold")
+
+
+def test_a_fitted_estimator_is_asked_for_its_probabilities():
+    results, X, y, patient, _ = cross_validated()
+    model = results["estimator"][0]
+    display = ReliabilityDisplay.from_estimator(model, X, y, pos_label="b")
+    expected = ReliabilityDisplay.from_predictions(y, model.predict_proba(X), pos_label="b", name="LogisticRegression")
+    assert display.decompositions == expected.decompositions
+    assert display.ax_.get_ylabel() == "observed frequency of b"
+    of_one_class = ReliabilityDisplay.from_estimator(model, X[y == "m"], y[y == "m"], patient=patient[y == "m"])
+    assert of_one_class.decompositions["LogisticRegression"].uncertainty == 0
+    with pytest.raises(NotFittedError):
+        ReliabilityDisplay.from_estimator(LogisticRegression(), X, y)
+
+
+def test_incomplete_cv_results_are_refused():
+    results, X, y, *_ = cross_validated()
+    for missing, way_out in (("estimator", "return_estimator=True"), ("indices", "return_indices=True")):
+        with pytest.raises(ValueError, match=way_out):
+            ReliabilityDisplay.from_cv_results({k: v for k, v in results.items() if k != missing}, X, y)
+    results["estimator"][1] = LogisticRegression().fit(X, y == "m")
+    with pytest.raises(ValueError, match="folds 0 and 1 know the classes"):
+        ReliabilityDisplay.from_cv_results(results, X, y)
+
+
 def test_given_axes_are_used_and_can_be_used_again():
     y, p = predictions()
     figure, (left, right) = plt.subplots(ncols=2)
@@ -96,6 +256,10 @@ def test_errors_say_what_came():
         ReliabilityDisplay.from_predictions(y, {"CNN": p}, name="CNN")
     with pytest.raises(ValueError, match="have 37, 37 and 2 rows"):
         ReliabilityDisplay.from_predictions(y, p, groups=["a", "b"])
+    with pytest.raises(ValueError, match="`patient` has 3 values for 37 samples"):
+        ReliabilityDisplay.from_predictions(y, p, patient=[1, 2, 3])
+    with pytest.raises(ValueError, match="`confidence_level` must lie between 0 and 1"):
+        ReliabilityDisplay.from_predictions(y, p, confidence_level=95)
     with pytest.raises(ValueError, match=r"in \[0, 1\]"):
         ReliabilityDisplay.from_predictions(y, p * 2)
 

@@ -53,7 +53,7 @@ def test_columns_are_patients_by_class_and_rows_magnifications_in_numeric_order(
     display = draw(KFold(2))
     patients = [text.get_text() for text in display.ax_.get_xticklabels()]
     assert patients == ["p1", "p2", "p4", "p6", "p0", "p3", "p5"]
-    assert [text.get_text() for text in display.ax_.texts] == ["benign", "malignant"]
+    assert [text.get_text() for text in display.ax_.texts] == ["class benign", "class malignant"]
     assert [text.get_text() for text in display.ax_.get_yticklabels()] == ["0", "1"]
     rows = [text.get_text() for text in display.ax_.get_yticklabels(minor=True)]
     assert rows == ["40X", "100X", "200X"] * 2

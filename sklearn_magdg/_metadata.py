@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-_NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*[xX×]?\s*")
+_NUMBER = re.compile(r"\s*([xX×]\s*)?([0-9]+(?:\.[0-9]+)?)(?(1)|\s*[xX×]?)\s*")
 
 
 class Encoded(NamedTuple):
@@ -18,11 +18,11 @@ class Encoded(NamedTuple):
 
 
 def magnification_number(name):
-    """`name` (40, 40.0, "40", "40X") as a float, None where it does not read as a number."""
+    """`name` (40, 40.0, "40", "40X", "x40") as a float, None where it does not read as a number."""
     if isinstance(name, Number):
         return float(name)
     match = _NUMBER.fullmatch(str(name))
-    return float(match[1]) if match else None
+    return float(match[2]) if match else None
 
 
 def sort_names(names):
@@ -53,19 +53,23 @@ def encode(values, name, n_samples=None, *, allow_missing=False):
     Raises
     ------
     ValueError
-        If the length differs from `n_samples`, if a value is missing (unless `allow_missing`), or if
-        text and numbers are mixed, so that one patient could stand there as 7 and as "7".
+        If the length differs from `n_samples`, if a value is missing (unless `allow_missing`) or blank, if
+        text and numbers are mixed, so that one patient could stand there as 7 and as "7", or if two names
+        differ by white space around them only.
     """
     codes, names = pd.factorize(as_column(values, name, n_samples))
     if not allow_missing:
         _refuse_missing(codes, name)
+    names = [_plain(each) for each in names]
     _refuse_mixture(names, name)
-    names = list(names)
     ordered = sort_names(names)
+    if names and isinstance(names[0], str):
+        _refuse_blank(codes, names, name)
+        _refuse_stray_space(ordered, name)
     rank = {each: position for position, each in enumerate(ordered)}
     # the last entry is what the code -1 of a missing value picks
     position = np.array([rank[each] for each in names] + [-1], dtype=np.intp)
-    return Encoded(position[codes], [_plain(each) for each in ordered])
+    return Encoded(position[codes], ordered)
 
 
 def encode_magnification(magnification, n_samples=None, *, allow_missing=False):
@@ -90,6 +94,23 @@ def _refuse_missing(codes, name):
             f"`{name}` is missing for {len(missing)} samples (the first at position {missing[0]}); "
             f"fill in or drop these samples."
         )
+
+
+def _refuse_blank(codes, names, name):
+    blank = np.flatnonzero(np.isin(codes, [code for code, each in enumerate(names) if not each.strip()]))
+    if len(blank):
+        raise ValueError(
+            f"`{name}` is blank text for {len(blank)} samples (the first at position {blank[0]}); "
+            "fill in or drop these samples."
+        )
+
+
+def _refuse_stray_space(names, name):
+    seen = {}
+    for each in names:
+        if seen.setdefault(each.strip(), each) != each:
+            same = [seen[each.strip()], each]
+            raise ValueError(f"`{name}` has names that differ by white space only, {same}; write them one way.")
 
 
 def _refuse_mixture(names, name):

@@ -9,13 +9,20 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from sklearn_magdg._metadata import magnification_number
+from sklearn_magdg._words import name_some
 from sklearn_magdg.datasets._breakhis_inventory import name_twins, read_inventory, verify_images
-from sklearn_magdg.datasets._breakhis_names import LABELS, MAGNIFICATIONS, SUBTYPES, BreakhisName, parse_filename
+from sklearn_magdg.datasets._breakhis_names import (
+    LABELS,
+    MAGNIFICATIONS,
+    SUBTYPES,
+    BreakhisName,
+    contradicts,
+    parse_filename,
+)
 from sklearn_magdg.datasets._damaged import keep_readable
-from sklearn_magdg.datasets._words import name_some
+from sklearn_magdg.datasets._table import COLUMNS
 
 _IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"}
-_COLUMNS = ["data", "target", "patient", "slide", "magnification", "subtype"]
 
 _DESCR = """\
 BreaKHis: breast tumour histology at four magnifications
@@ -46,6 +53,9 @@ def load_breakhis(
 ):
     """Paths, classes and metadata of the BreaKHis images in a folder.
 
+    The name of an image says its class, slide and magnification, whatever its folder says. Links to folders are
+    followed; folders whose name begins with a dot are passed over.
+
     Parameters
     ----------
     root : str or os.PathLike
@@ -58,9 +68,9 @@ def load_breakhis(
         What counts as a patient: the accession number, without the letter that tells its slides apart, or the
         slide. The accession is the strict reading.
     verify : bool, default=True
-        Whether to compare the images with the inventory of the full set, slide by slide, and those of a slide
-        that stands under two subtypes with each other, pixel by pixel. A partial collection is fine, and `DESCR`
-        names what is missing.
+        Whether to compare the number of images of each slide at each magnification with the inventory of the full
+        set, and the images of a slide that stands under two subtypes with each other, pixel by pixel. A partial
+        collection is fine, and `DESCR` names what is missing.
     on_damaged : {None, "raise", "skip"}, default=None
         What to do about files that cannot be decoded. None does not look; "raise" and "skip" decode every image,
         and refuse the collection or leave the damaged ones out.
@@ -78,8 +88,9 @@ def load_breakhis(
             Paths as str.
         target : ndarray or Series of shape (n_images,), dtype int
             Codes into `target_names`.
-        target_names : list of str
-            `["benign", "malignant"]`, or the subtypes A, F, PT, TA, DC, LC, MC, PC.
+        target_names : ndarray of shape (n_classes,), dtype str
+            benign and malignant, or the subtypes A, F, PT, TA, DC, LC, MC, PC; `target_names[target]` is the class
+            of every image.
         patient, slide : ndarray of shape (n_images,), dtype object
             Ids as str, with the year: "14-22549" and "14-22549AB".
         magnification : ndarray of shape (n_images,), dtype int
@@ -95,7 +106,8 @@ def load_breakhis(
             With `verify=True` a row per pair of pixel-identical images of one slide under two subtypes: `slide`,
             `magnification`, `subtype`, `path`, `other_subtype`, `other_path`.
         DESCR : str
-            Description, with what part of the full set this is: slides missing and incomplete.
+            Description, with what part of the full set this is: slides missing and incomplete, and the images
+            that `on_damaged="skip"` left out.
 
     (data, target) : tuple
         With `return_X_y=True`.
@@ -104,16 +116,18 @@ def load_breakhis(
     ------
     FileNotFoundError
         If the folder is missing, or holds no BreaKHis image.
+    OSError
+        If a folder in it cannot be read.
     ValueError
-        If an image's name does not follow the grammar, a requested magnification is absent, an option is
-        unknown, or, with `on_damaged="raise"`, a file cannot be decoded.
+        If an image's name does not follow the grammar or stands in two folders, a requested magnification is
+        absent, an option is unknown, or, with `on_damaged="raise"`, a file cannot be decoded.
 
     Warns
     -----
     UserWarning
-        With `verify=True`, if there are slides or images that the full set does not have, and with
-        `target="subtype"` if one picture stands under two subtypes; with `on_damaged="skip"`, if files are left
-        out.
+        If a folder says another class, slide or magnification than the names of images in it; with `verify=True`,
+        if there are slides or images that the full set does not have, and with `target="subtype"` if one picture
+        stands under two subtypes; with `on_damaged="skip"`, if files are left out.
 
     References
     ----------
@@ -125,20 +139,20 @@ def load_breakhis(
     >>> from sklearn_magdg.datasets import load_breakhis
     >>> bunch = load_breakhis("BreaKHis_v1", magnifications=(100, 200))  # doctest: +SKIP
     >>> bunch.target_names  # doctest: +SKIP
-    ['benign', 'malignant']
+    array(['benign', 'malignant'], dtype='<U9')
     """
     _check_option("target", target, ("label", "subtype"))
     _check_option("patient_by", patient_by, ("accession", "slide"))
     images = _index(root)
     if magnifications is None:
         magnifications = images["magnification"].unique()
-    magnifications = _check_magnifications(magnifications)
+    magnifications = check_magnifications(magnifications)
     images = _select(images, magnifications, root)
-    if on_damaged is not None:
-        readable = keep_readable(images["data"].to_numpy(dtype=object), on_damaged)
-        images = _select(images[readable], magnifications, root)
+    readable = keep_readable(images["data"].to_numpy(dtype=object), on_damaged)
+    left_out, images = images[~readable], _select(images[readable], magnifications, root)
     verification = _verify(images, magnifications, target) if verify else None
     bunch = _to_bunch(images, target, patient_by, as_frame, verification)
+    bunch.DESCR += _describe_damage(left_out)
     return (bunch.data, bunch.target) if return_X_y else bunch
 
 
@@ -147,7 +161,8 @@ def _check_option(name, value, options):
         raise ValueError(f"`{name}` must be one of {options}, got {value!r}.")
 
 
-def _check_magnifications(magnifications):
+def check_magnifications(magnifications):
+    """`magnifications` as distinct integers in ascending order, each one of BreaKHis."""
     asked = np.atleast_1d(np.asarray(magnifications, dtype=object)).tolist()
     numbers = [magnification_number(each) for each in asked]
     if not asked or not set(numbers) <= set(MAGNIFICATIONS):
@@ -162,7 +177,8 @@ def _index(root):
         raise FileNotFoundError(
             f"There is no folder {str(root)!r}; pass the folder to which BreaKHis_v1.tar.gz was extracted."
         )
-    paths = sorted(_image_files(_find_tree(root)), key=lambda path: (path.name, path))
+    tree = _find_tree(root)
+    paths = sorted(_image_files(tree), key=lambda path: (path.name, path))
     matching, others = _parse_all(paths)
     if not matching:
         raise FileNotFoundError(
@@ -170,6 +186,8 @@ def _index(root):
         )
     if others:
         _refuse_strangers(others)
+    _refuse_copies(matching)
+    _warn_contradictions(matching, tree)
     images = pd.DataFrame(list(matching.values()), columns=BreakhisName._fields)
     images.insert(0, "data", np.array([str(path) for path in matching], dtype=object))
     return images
@@ -178,7 +196,7 @@ def _index(root):
 def _find_tree(root):
     """Where the images start: a folder above the archive may hold other pictures too."""
     for pattern in ("histology_slides/breast", "*/histology_slides/breast", "*/*/histology_slides/breast"):
-        trees = sorted(path for path in root.glob(pattern) if path.is_dir())
+        trees = sorted(path for path in root.glob(pattern) if path.is_dir() and not _is_hidden(path.relative_to(root)))
         if len(trees) > 1:
             found = [str(tree) for tree in trees]
             raise ValueError(f"{str(root)!r} holds {len(trees)} copies of BreaKHis, {found}; pass one of them.")
@@ -187,12 +205,30 @@ def _find_tree(root):
     return root
 
 
+def _is_hidden(path):
+    # such as the folder in which a download is being unpacked
+    return any(part.startswith(".") for part in path.parts)
+
+
 def _image_files(tree):
-    for folder, _, names in os.walk(tree):
+    met = set()
+    for folder, inner, names in os.walk(tree, onerror=_refuse_unreadable, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in met:
+            inner.clear()
+            continue
+        met.add(real)
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
         for name in names:
             # macOS leaves hidden "._SOB_..." companions beside the files of an archive
             if os.path.splitext(name)[1].lower() in _IMAGE_SUFFIXES and not name.startswith("."):
                 yield Path(folder, name)
+
+
+def _refuse_unreadable(error):
+    raise OSError(
+        f"The folder {error.filename!r} cannot be read ({error.strerror}); make it readable or move it elsewhere."
+    ) from error
 
 
 def _parse_all(paths):
@@ -207,9 +243,34 @@ def _parse_all(paths):
 
 def _refuse_strangers(others):
     raise ValueError(
-        f"{len(others)} images do not follow the names of BreaKHis ({name_some(others)}); a name looks like "
-        "'SOB_B_A-14-22549AB-40-001.png': rename them or move them elsewhere."
+        f"{len(others)} images do not follow the names of BreaKHis ({name_some(others)}), such as "
+        "'SOB_B_A-14-22549AB-40-001.png': pass the folder of BreaKHis itself, or move or rename them if they lie in it."
     )
+
+
+def _refuse_copies(matching):
+    """A copy would put one picture into a collection twice."""
+    places = pd.Series(list(matching)).groupby([path.name for path in matching]).agg(list)
+    copies = places[places.map(len) > 1]
+    if len(copies):
+        raise ValueError(
+            f"{len(copies)} images stand in several folders under one name, the first as "
+            f"{name_some(copies.iloc[0], ' and ')}; keep one file of each name."
+        )
+
+
+def _warn_contradictions(matching, tree):
+    wrong = [
+        path
+        for path, name in matching.items()
+        if any(contradicts(name, folder) for folder in (tree.name, *path.relative_to(tree).parts[:-1]))
+    ]
+    if wrong:
+        warnings.warn(
+            f"{len(wrong)} images lie in a folder of another class, slide or magnification than their names say "
+            f"({name_some(wrong)}). The names decide; move the files, or rename them if the folders are right.",
+            UserWarning,
+        )
 
 
 def _select(images, magnifications, root):
@@ -241,18 +302,24 @@ def _warn_two_labels(duplicates):
         )
 
 
+def _describe_damage(left_out):
+    """What `on_damaged="skip"` left out, which the inventory counts as missing."""
+    names = [os.path.basename(path) for path in left_out["data"]]
+    return f"Left out because they cannot be read ({len(names)}): {name_some(names)}.\n" if names else ""
+
+
 def _to_bunch(images, target, patient_by, as_frame, verification):
-    target_names = list(LABELS.values()) if target == "label" else list(SUBTYPES)
+    classes = list(LABELS.values()) if target == "label" else list(SUBTYPES)
     columns = {name: images[name].to_numpy() for name in ("data", "slide", "magnification", "subtype")}
     columns |= {name: columns[name].astype(object) for name in ("data", "slide", "subtype")}
     columns["patient"] = images[patient_by].to_numpy().astype(object)
-    columns["target"] = images[target].map(target_names.index).to_numpy()
-    frame = pd.DataFrame(columns, columns=_COLUMNS) if as_frame else None
+    columns["target"] = images[target].map(classes.index).to_numpy()
+    frame = pd.DataFrame(columns, columns=COLUMNS) if as_frame else None
     if as_frame:
         columns |= {"data": frame[["data"]], "target": frame["target"]}
     return Bunch(
         **columns,
-        target_names=target_names,
+        target_names=np.array(classes),
         frame=frame,
         inventory=verification and verification.inventory,
         duplicates=verification and verification.duplicates,

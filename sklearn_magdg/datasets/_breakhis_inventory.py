@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from sklearn_magdg._words import name_some
 from sklearn_magdg.datasets._breakhis_names import MAGNIFICATIONS
-from sklearn_magdg.datasets._words import name_some
 from sklearn_magdg.images._identity import pixel_digests
 
 _PAIR = ["subtype", "slide"]
@@ -64,23 +64,24 @@ def _count(images, expected):
 
 
 def _warn_extra(inventory):
-    lines = _name_extra(inventory)
-    if lines:
-        shown = name_some(lines, "; ")
+    extra = name_counts(inventory[inventory["extra"] > 0])
+    if extra:
+        shown = name_some(extra, "; ")
         warnings.warn(
             f"These are not the images of BreaKHis_v1 ({shown}); look for copies or foreign files.", UserWarning
         )
 
 
-def _name_extra(inventory):
+def name_counts(inventory):
+    """Images found and expected in words, a text per row."""
     return [
         f"{row.subtype}-{row.slide} at {row.magnification}X: {row.found} images instead of {row.expected}"
-        for row in inventory[inventory["extra"] > 0].itertuples()
+        for row in inventory.itertuples()
     ]
 
 
 def _describe_part(inventory):
-    extra = _name_extra(inventory)
+    extra = name_counts(inventory[inventory["extra"] > 0])
     surplus = _list("More than the full set has", extra, "; ") if extra else ""
     expected = inventory["expected"].sum()
     if not inventory["missing"].any():
@@ -130,10 +131,10 @@ def _find_duplicates(images):
 
 
 def _digest(path):
-    """Digest of the pixels, None for a damaged file: whether that matters is up to `on_damaged`."""
+    """Digest of the pixels, None for a damaged file or a link to none: what follows is up to `on_damaged`."""
     try:
         return pixel_digests([path])[0]
-    except ValueError:
+    except (ValueError, OSError):
         return None
 
 

@@ -21,6 +21,7 @@ _NAME = re.compile(
     r"SOB_(?P<letter>[BM])_(?P<subtype>[A-Z]+)-(?P<slide>[0-9]{2}-[0-9]+[A-Z]*)"
     r"-(?P<magnification>40|100|200|400)-(?P<sequence>[0-9]{3})\.png"
 )
+_SLIDE_FOLDER = re.compile(r"SOB_([BM])_([A-Z]+)[_-]([0-9]{2}-[0-9]+[A-Z]*)")
 
 
 class BreakhisName(NamedTuple):
@@ -71,6 +72,16 @@ def parse_filename(name):
         magnification=int(match["magnification"]),
         sequence=int(match["sequence"]),
     )
+
+
+def contradicts(name, folder):
+    """Whether a folder of the official tree says another label, magnification or slide than the parsed name."""
+    if folder in LABELS.values():
+        return folder != name.label
+    if folder in {f"{magnification}X" for magnification in MAGNIFICATIONS}:
+        return folder != f"{name.magnification}X"
+    slide = _SLIDE_FOLDER.fullmatch(folder)
+    return slide is not None and (LABELS[slide[1]], slide[2], slide[3]) != (name.label, name.subtype, name.slide)
 
 
 def accession_of(slide):

@@ -4,7 +4,8 @@ import warnings
 
 import numpy as np
 
-from sklearn_magdg.datasets._words import name_some
+from sklearn_magdg._words import name_some
+from sklearn_magdg.images._decode import read_image
 from sklearn_magdg.images._identity import readable_images
 
 
@@ -47,6 +48,13 @@ def keep_readable(paths, on_damaged, name_rows=None):
 
 def _refuse(damaged, rows):
     raise ValueError(
-        f"These image files cannot be read: {rows} ({name_some(damaged)}); get them again, or leave them out by "
-        "`on_damaged='skip'`."
+        f"These image files cannot be read: {rows} ({name_some(damaged)}), the first because {_reason(damaged[0])}; "
+        "get them again, or leave them out by `on_damaged='skip'`."
     )
+
+
+def _reason(path):
+    try:
+        read_image(path)
+    except ValueError as error:
+        return error.__cause__

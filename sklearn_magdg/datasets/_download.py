@@ -91,6 +91,8 @@ def download(urls, target, *, size, n_retries=3, delay=1.0, timeout=60.0):
         be written.
     """
     part, waiting, said = _Part(target), deque(urls), {}
+    if part.length > size:
+        part.restart({})
     longest, idle = part.length, 0
     while part.length != size:
         url = waiting[0]
@@ -145,11 +147,16 @@ def _ask(url, part, timeout):
 
 def _range(part):
     """Headers that ask for the rest of the part, provided that it is of the same version; none to start anew."""
-    tag, date = (part.version.get(name) for name in _VALIDATORS)
-    validator = date if tag is None or tag.startswith("W/") else tag  # a weak tag does not promise the same bytes
+    validator = part.version.get(_strongest(part.version))
     if not part.length or validator is None:
         return {}
     return {"Range": f"bytes={part.length}-", "If-Range": validator}
+
+
+def _strongest(version):
+    """The validator to ask by: a weak tag does not promise the same bytes."""
+    tag, date = _VALIDATORS
+    return date if version.get(tag, "W/").startswith("W/") else tag
 
 
 def _open(url, headers, timeout):
@@ -175,7 +182,8 @@ def _reason(error):
 def _continues(reply, part):
     """Whether a partial reply is the rest of the part: not every server that knows Range knows If-Range."""
     same = all(reply.headers.get(name, value) == value for name, value in part.version.items())
-    return same and reply.headers.get("Content-Range", "").startswith(f"bytes {part.length}-")
+    proven = _strongest(part.version) in reply.headers
+    return proven and same and reply.headers.get("Content-Range", "").startswith(f"bytes {part.length}-")
 
 
 def _check_size(reply, size):

@@ -6,20 +6,22 @@ from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from sklearn.datasets import get_data_home
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from sklearn_magdg.datasets._breakhis import MAGNIFICATIONS, _check_magnifications, load_breakhis, read_inventory
+from sklearn_magdg._words import name_some
+from sklearn_magdg.datasets._breakhis import check_magnifications, load_breakhis
+from sklearn_magdg.datasets._breakhis_inventory import name_counts, read_inventory
+from sklearn_magdg.datasets._breakhis_names import MAGNIFICATIONS
 from sklearn_magdg.datasets._download import download, downloaded, unpack
-from sklearn_magdg.datasets._words import name_some
 
 ADDRESSES = (
     "https://web.inf.ufpr.br/vri/databases/BreaKHis_v1.tar.gz",
     "http://www.inf.ufpr.br/vri/databases/BreaKHis_v1.tar.gz",
 )
 ARCHIVE_BYTES = 4_273_561_758  # no checksum is published: what the archive holds is compared with the inventory
-IMAGES_BYTES = ARCHIVE_BYTES  # about: PNG files do not shrink in an archive
+IMAGES_BYTES = 5_000_000_000  # at most: PNG files hardly shrink in an archive
 
 _KEYS = ["label", "subtype", "slide", "magnification"]
 _TERMS = """\
@@ -56,7 +58,7 @@ def fetch_breakhis(
 ):
     """Paths, classes and metadata of all BreaKHis images, downloaded if they are not there yet.
 
-    The archive of 4.3 GB is downloaded to the folder `breakhis` of `data_home`, unpacked there (about 4.3 GB more),
+    The archive of 4.3 GB is downloaded to the folder `breakhis` of `data_home`, unpacked there (5 GB more at most),
     compared with the inventory of the full set, and removed once `breakhis/BreaKHis_v1` is complete. A download
     that was cut goes on where it stopped, also at the next call. An archive that was downloaded by hand is used
     if it lies in `breakhis` as `BreaKHis_v1.tar.gz`. Several processes may call at once: one fetches, the others
@@ -117,9 +119,9 @@ def fetch_breakhis(
     (4094,)
     """
     if magnifications is not None:
-        _check_magnifications(magnifications)  # before 4.3 GB are downloaded
+        check_magnifications(magnifications)  # before 4.3 GB are downloaded
     folder = breakhis_folder(data_home)
-    if not folder.exists():
+    if not folder.exists() or _used(folder).exists():
         _install(folder, download_if_missing, n_retries, delay)
     options = {"target": target, "patient_by": patient_by, "as_frame": as_frame}
     bunch = load_breakhis(folder, magnifications=magnifications, **options)
@@ -136,26 +138,24 @@ def _check_present(inventory, folder):
     missing = inventory[inventory["found"] < inventory["expected"]]
     if len(missing):
         raise OSError(
-            f"Images are missing in {str(folder)!r} ({_name(missing)}): delete the folder to fetch them again, or "
-            "read those that are there with load_breakhis."
+            f"Images are missing in {str(folder)!r} ({name_some(name_counts(missing), '; ')}): delete the folder to "
+            "fetch them again, or read those that are there with load_breakhis."
         )
 
 
-def _name(inventory):
-    rows = [
-        f"{row.subtype}-{row.slide} at {row.magnification}X: {row.found:.0f} images instead of {row.expected:.0f}"
-        for row in inventory.itertuples()
-    ]
-    return name_some(rows, "; ")
+def _used(folder):
+    """Name of the archive while its images are put in place: one of our own, as what has it may be removed."""
+    return folder.with_name(".used.tar.gz")
 
 
 def _install(folder, download_if_missing, n_retries, delay):
     """Put the images in place, or wait until another process has done so."""
     archive = folder.with_name("BreaKHis_v1.tar.gz")
-    if not (download_if_missing or archive.exists()):
+    if not (download_if_missing or archive.exists() or _used(folder).exists()):
         raise OSError(f"BreaKHis is not in {str(folder)!r} and `download_if_missing` is False.")
     folder.parent.mkdir(exist_ok=True)
-    with FileLock(folder.with_name(".lock")):
+    with _lock(folder):
+        _settle(archive, folder)
         if folder.exists():
             return
         _check_space(archive)
@@ -163,6 +163,24 @@ def _install(folder, download_if_missing, n_retries, delay):
             print(_TERMS)
             download(ADDRESSES, archive, size=ARCHIVE_BYTES, n_retries=n_retries, delay=delay)
         _unpack_into_place(archive, folder)
+
+
+def _lock(folder):
+    """The lock on the folder, taken; one line says where it has to be waited for."""
+    lock = FileLock(folder.with_name(".lock"))
+    try:
+        return lock.acquire(timeout=0)
+    except Timeout:
+        print(f"Waiting for another process, which fetches BreaKHis to {str(folder)!r}.")
+        return lock.acquire()
+
+
+def _settle(archive, folder):
+    """Remove the used archive if its images are in place, else make it the archive again; a killed process did not."""
+    if folder.exists():
+        _used(folder).unlink(missing_ok=True)
+    elif _used(folder).exists():
+        _used(folder).replace(archive)
 
 
 def _check_space(archive):
@@ -180,8 +198,9 @@ def _unpack_into_place(archive, folder):
     unfinished = folder.with_name(".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
     try:
-        unpack(archive, unfinished, max_bytes=2 * IMAGES_BYTES)
+        unpack(archive, unfinished, max_bytes=IMAGES_BYTES)
         _check_complete(unfinished)
+        archive.rename(_used(folder))
         _without_wrapper(unfinished).rename(folder)
     except ValueError as error:
         raise OSError(
@@ -192,7 +211,7 @@ def _unpack_into_place(archive, folder):
         raise OSError(f"{error}; {str(archive)!r} is kept, and the next call unpacks it.") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    archive.unlink()
+        _settle(archive, folder)
 
 
 def _without_wrapper(folder):
@@ -210,6 +229,7 @@ def _check_complete(folder):
     except FileNotFoundError as error:
         raise ValueError("it holds no image") from error
     inventory = read_inventory().merge(found, on=_KEYS, how="outer").fillna({"found": 0, "expected": 0})
+    inventory = inventory.astype({"found": int, "expected": int})
     wrong = inventory[inventory["found"] != inventory["expected"]]
     if len(wrong):
-        raise ValueError(f"the images differ from the inventory ({_name(wrong)})")
+        raise ValueError(f"the images differ from the inventory ({name_some(name_counts(wrong), '; ')})")

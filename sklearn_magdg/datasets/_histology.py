@@ -115,7 +115,7 @@ def make_histology(
     -------
     Bunch
         `data` uint8 (n, image_size, image_size, 3), `target` (n,) 0 for benign and 1 for malignant,
-        `target_names`, `patient`, `slide`, `magnification` and `subtype` (n,), `frame` (None), `DESCR`:
+        `target_names` (2,), `patient`, `slide`, `magnification` and `subtype` (n,), `frame` (None), `DESCR`:
         the fields of `load_breakhis`.
 
     Raises

@@ -7,9 +7,9 @@ import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils.validation import _num_samples
 
+from sklearn_magdg._words import name_some
 from sklearn_magdg.datasets._breakhis_inventory import read_slides
 from sklearn_magdg.datasets._breakhis_names import accession_of
-from sklearn_magdg.datasets._words import name_some
 
 _FOLDS = [f"fold{number}" for number in range(1, 6)]
 

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import itertools
 import os
 import re
 import zlib
@@ -10,10 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sklearn_magdg.datasets._words import name_some
+from sklearn_magdg._words import name_some
+
+COLUMNS = ["data", "target", "patient", "slide", "magnification", "subtype"]  # of the `frame` of every loader
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _PARQUET = {".parquet", ".pq"}
+_ANNOUNCED = re.compile(r"sep=([,;|\t])[\r\n]*", re.IGNORECASE)  # Excel's first line
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters or more: one is a drive
 
 
@@ -56,7 +60,7 @@ def _read_file(file):
             f"`table` must end in one of {known}, got {file.name!r}; save it as CSV (UTF-8), or read it by "
             "`pandas.read_excel(file, dtype=str)` or the like and pass the DataFrame."
         )
-    return _to_frame(_read_cells(file, _SEPARATORS[suffix]), file.name, _SEPARATORS[suffix])
+    return _to_frame(*_read_cells(file, _SEPARATORS[suffix]), file.name)
 
 
 def _read_parquet(file):
@@ -71,7 +75,7 @@ def _read_parquet(file):
 
 
 def _read_cells(file, separator):
-    """Cells of every line that is not blank, as text.
+    """Cells of every line that is not blank, as text, and what separates them: `separator` unless the file says so.
 
     pandas would rename columns of one name, take the first column for an index where rows are longer than the
     header, and fill up short rows.
@@ -79,16 +83,23 @@ def _read_cells(file, separator):
     opener = gzip.open if file.suffix.lower() == ".gz" else open
     try:
         with opener(file, "rt", encoding="utf-8-sig", newline="") as lines:
-            return [cells for cells in csv.reader(lines, delimiter=separator, strict=True) if cells]
+            first = next(lines, "")
+            announced = _ANNOUNCED.fullmatch(first)
+            separator = announced[1] if announced else separator
+            lines = lines if announced else itertools.chain([first], lines)
+            return [cells for cells in csv.reader(lines, delimiter=separator, strict=True) if cells], separator
     except UnicodeDecodeError as error:
-        raise ValueError(f"{file.name!r} is not UTF-8 text ({error}); save it as CSV UTF-8.") from error
+        raise ValueError(
+            f"{file.name!r} is not UTF-8 text ({error}); save it as CSV UTF-8, or pass "
+            "`pandas.read_csv(file, encoding=..., dtype=str)` with its encoding, such as 'cp1252' or 'utf-16'."
+        ) from error
     except csv.Error as error:
         raise ValueError(f"Cannot read {file.name!r} as a table ({error}); check the quotes in it.") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"Cannot unpack {file.name!r} ({error}); write or copy the file again.") from error
 
 
-def _to_frame(cells, name, separator):
+def _to_frame(cells, separator, name):
     if not cells:
         raise ValueError(f"{name!r} is empty; a table needs a header and one row per image.")
     header, *rows = cells

@@ -22,7 +22,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import nn
 
-from sklearn_magdg._metadata import as_column, encode_magnification, sort_names
+from sklearn_magdg._metadata import as_column, encode, encode_magnification
 from sklearn_magdg.estimators._callbacks import StopIfNotFinite
 from sklearn_magdg.estimators._sources import ArraySource, RowsOf, as_source
 from sklearn_magdg.estimators._training import (
@@ -233,15 +233,35 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         It depends on the rows that have a patient alone: generated rows, which have none, leave it as it is. A fit
         that goes on keeps the part of the fit before, for the net has been trained on all others.
         """
-        if self.warm_start and hasattr(self, "validation_patients_"):
-            held_back = pd.Series(patient).isin(self.validation_patients_).to_numpy()
-            if held_back.any():
-                return held_back
+        if self.warm_start and hasattr(self, "module_"):
+            kept = self._kept_aside(label, patient)
+            if kept.any():
+                return kept
         rng = check_random_state(self.random_state)
         held_back = patient_holdout(patient, label, self.validation_fraction, rng)
         if not held_back.any():
             raise ValueError("early_stopping=True needs a class with at least 2 patients to set one of them aside.")
         return held_back
+
+    def _kept_aside(self, label, patient):
+        """Mask of the rows whose patients the fit before set aside."""
+        before = getattr(self, "validation_patients_", [])
+        kept = pd.Series(patient).isin(before).to_numpy()
+        n_found = pd.Series(patient)[kept].nunique()
+        if not before or n_found < len(before):
+            warnings.warn(
+                f"warm_start=True goes on from a fit that set {len(before)} patients aside, {n_found} of whom are in "
+                "the data: early stopping may validate on patients that the net was trained on; fit on the same "
+                "patients with early_stopping=True from the start.",
+                UserWarning,
+            )
+        missing = np.setdiff1d(label, label[~kept])
+        if len(missing):
+            raise ValueError(
+                "No patient of some class is left to train on beside those that the fit before set aside "
+                f"({before}): pass all patients again, or set warm_start=False."
+            )
+        return kept
 
     def _start_module(self, rows, classes, magnifications):
         if self.warm_start and hasattr(self, "module_"):
@@ -349,7 +369,7 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
 
     def _remember_validation(self, valid):
         if valid is not None:
-            self.validation_patients_ = sort_names(set(valid.patient))
+            self.validation_patients_ = encode(valid.patient, "patient").names
         elif hasattr(self, "validation_patients_"):
             del self.validation_patients_
 

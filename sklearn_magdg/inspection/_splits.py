@@ -21,6 +21,7 @@ LEAK_COLOUR = "#D55E00"
 LEAKS = {
     "shared_patients": "patients",
     "shared_magnifications": "magnifications",
+    "shared_accessions": "accession numbers",
     "duplicates": "identical samples",
     "near_duplicates": "near samples",
 }
@@ -44,8 +45,9 @@ class SplitDisplay:
         Columns `fold`, `class`, `patient`, `magnification`, `n_train`, `n_test`, `n_left_out`, one row per fold and
         cell that has samples; patients stand in the order of their first row.
     leaks : DataFrame
-        Columns `shared_patients`, `shared_magnifications` and, where samples were compared, `duplicates` and
-        `near_duplicates`, one row per fold: the counts of `sklearn_magdg.model_selection.audit_splits`.
+        Columns `shared_patients`, `shared_magnifications`, `shared_accessions` and, where samples were compared,
+        `duplicates` and `near_duplicates`, one row per fold: the counts of
+        `sklearn_magdg.model_selection.audit_splits`.
 
     Attributes
     ----------
@@ -95,7 +97,7 @@ class SplitDisplay:
         magnification : array-like of shape (n_samples,)
             Magnification of every sample; folds times magnifications are at most 200.
         duplicates : {"identical", "near"} or None, default="identical"
-            As in `audit_splits`; with None images on disk stay unopened and the title speaks of metadata only.
+            As in `audit_splits`; with None images on disk stay unopened, and the title says so.
         ax : Axes, default=None
             Axes to draw on; a new figure if None.
 
@@ -140,7 +142,8 @@ class SplitDisplay:
         Parameters
         ----------
         ax : Axes, default=None
-            Axes to draw on; a new figure, growing with the numbers of patients and folds, if None.
+            Axes to draw on, in a figure of `layout="constrained"` for the legend above and the names below it; a new
+            figure, growing with the numbers of patients and folds, if None.
 
         Returns
         -------
@@ -234,7 +237,8 @@ class SplitDisplay:
     def _title(self):
         leaking = (self.leaks > 0).sum()
         counts = [f"{n} share {LEAKS[column]}" for column, n in leaking.items() if n]
-        return f"{len(self.leaks)} folds: {', '.join(counts) or 'nothing stands on both sides'}"
+        unseen = "" if "duplicates" in self.leaks else " (images not compared)"
+        return f"{len(self.leaks)} folds: {', '.join(counts) or 'nothing stands on both sides'}{unseen}"
 
 
 def _refuse_crowd(n_patients, n_folds, n_magnifications):

@@ -10,8 +10,9 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.validation import _num_samples
 
 from sklearn_magdg._metadata import Encoded, encode, encode_magnification
+from sklearn_magdg._words import counted, shorten
 from sklearn_magdg.model_selection._asking import split_with_metadata
-from sklearn_magdg.model_selection._audit_text import as_html, as_text, counted, looked_for, shorten
+from sklearn_magdg.model_selection._audit_text import as_html, as_text, looked_for
 from sklearn_magdg.model_selection._duplicates import find_alike, twins
 
 # a number of three digits or more, a token of its own, and letters to the end: "14-22549AB", not a well "12A"
@@ -19,7 +20,7 @@ from sklearn_magdg.model_selection._duplicates import find_alike, twins
 _ACCESSION = re.compile(r"(.*(?<![0-9A-Za-z])[0-9]{3,})[A-Za-z]+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tables have no one answer to ==
 class SplitAudit:
     """Result of `audit_splits`: numbers in `frame`, and what stands behind them under the same names.
 
@@ -49,6 +50,8 @@ class SplitAudit:
         Names, for every fold.
     empty_cells : tuple of list
         For every fold, tuples (side, class, magnification), where side is "train" or "test".
+    lookalike_patients : list of tuple
+        Patients whose names differ by letter case only: "P1" and "p1" count as two.
     duplicates, near_duplicates : tuple of ndarray of shape (n_found, 2), or None
         For every fold, the positions of the test samples concerned, each beside the first identical or the
         nearest training sample. None where they were not looked for.
@@ -60,6 +63,7 @@ class SplitAudit:
     shared_magnifications: tuple
     shared_accessions: tuple
     empty_cells: tuple
+    lookalike_patients: list
     duplicates: tuple | None = None
     near_duplicates: tuple | None = None
 
@@ -81,11 +85,13 @@ class SplitAudit:
 
     @property
     def cautions(self):
-        """Sentences on folds that leak nothing, yet cannot be learned or be tested as they stand: a list of str.
+        """Sentences on what counts as no leak and still needs a look: a list of str.
 
-        A training part of one class, and a test part with classes that training lacks.
+        Patients whose names differ by letter case only, a training part of one class, and a test part with classes
+        that training lacks.
         """
-        return [sentence for fold, row in self.frame.iterrows() for sentence in _cautions(fold, row)]
+        of_folds = [sentence for fold, row in self.frame.iterrows() for sentence in _cautions(fold, row)]
+        return [*_caution_on_names(self.lookalike_patients), *of_folds]
 
     def raise_if_leaky(self, *, magnifications=False, accessions=False):
         """Raise if a fold shares patients, or identical or near samples, between its sides.
@@ -151,15 +157,17 @@ def audit_splits(cv, X, y, *, patient, magnification, duplicates="identical", ne
         Which samples count as one, beside their patients:
 
         "identical"
-            Images of equal pixels, whatever their files and formats, and rows that agree bit for bit. Every
-            file is decoded once, whatever the number of folds: some milliseconds each.
+            Images of equal pixels, whatever their files and formats, rows that agree bit for bit, and Python
+            objects of equal content. Every file is decoded once, whatever the number of folds: some milliseconds
+            each.
         "near"
             Also images whose perceptual hashes differ in at most `near_distance` bits. It finds copies that
             were compressed again (JPEG quality 20 and up), scaled (0.25 to 2), recoloured, brightened or darkened
             short of clipping, turned by 1 degree or cropped by up to 3 %, and a field of view photographed
             twice; of copies cropped by 5 % most. It does not find mirrored, turned (90 degrees) or further
-            cropped copies, nor neighbouring fields that overlap in part. Pairs of images are compared block
-            by block: time grows with the square of their number, a second for some ten thousand.
+            cropped copies, nor neighbouring fields that overlap in part. A picture of one colour has nothing to
+            compare and is near to none. Pairs of images are compared block by block: time grows with the square
+            of their number, a second for some ten thousand.
         None
             Samples are not compared and files not opened.
     near_distance : int, default=64
@@ -180,8 +188,8 @@ def audit_splits(cv, X, y, *, patient, magnification, duplicates="identical", ne
     FileNotFoundError
         If an image file does not exist.
     ValueError
-        If lengths differ, a patient, magnification or class is missing, a file is no image, near samples
-        are asked for among features, or a split names samples that do not exist.
+        If `cv` is no splitter, lengths differ, a patient, magnification or class is missing, a file is no image,
+        near samples are asked for among features, or a split names samples that do not exist.
 
     Examples
     --------
@@ -194,8 +202,15 @@ def audit_splits(cv, X, y, *, patient, magnification, duplicates="identical", ne
         ...
     ValueError: Fold 0 leaks from training to test: 2 patients on both sides ('a', 'b').
     """
-    samples = read_samples(X, y, patient, magnification, duplicates, near_distance, n_jobs)
-    return audit_folds(split_with_metadata(check_cv(cv, y, classifier=True), X, y, patient, magnification), samples)
+    samples = _read_metadata(X, y, patient, magnification)
+    splits = split_with_metadata(_as_splitter(cv, y), X, y, patient, magnification)  # before any file is decoded
+    return audit_folds(splits, samples._replace(alike=find_alike(X, duplicates, near_distance, n_jobs)))
+
+
+def _as_splitter(cv, y):
+    if isinstance(cv, type):
+        raise ValueError(f"`cv` is the class {cv.__name__} itself; give a splitter made of it, {cv.__name__}(...).")
+    return check_cv(cv, y, classifier=True)
 
 
 class Samples(NamedTuple):
@@ -210,11 +225,16 @@ class Samples(NamedTuple):
 
 def read_samples(X, y, patient, magnification, duplicates="identical", near_distance=64, n_jobs=None):
     """Checked metadata, and which samples are alike; parameters as of `audit_splits`."""
+    samples = _read_metadata(X, y, patient, magnification)
+    return samples._replace(alike=find_alike(X, duplicates, near_distance, n_jobs))
+
+
+def _read_metadata(X, y, patient, magnification):
+    """`Samples` of which none is known to be alike."""
     n_samples = _num_samples(X)
     label, patient = encode(y, "y", n_samples), encode(patient, "patient", n_samples)
     accession = encode([_accession(name) for name in patient.names], "patient")
-    magnification = encode_magnification(magnification, n_samples)
-    return Samples(label, patient, accession, magnification, find_alike(X, duplicates, near_distance, n_jobs))
+    return Samples(label, patient, accession, encode_magnification(magnification, n_samples), {})
 
 
 def audit_folds(splits, samples):
@@ -228,7 +248,7 @@ def audit_folds(splits, samples):
         raise ValueError("`cv` gave no split to audit; give one with at least one pair of train and test.")
     tables = [pd.DataFrame(rows).rename_axis("fold") for rows in zip(*(fold[:2] for fold in folds), strict=True)]
     culprits = {name: tuple(fold.culprits[name] for fold in folds) for name in folds[0].culprits}
-    return SplitAudit(*tables, **culprits)
+    return SplitAudit(*tables, **culprits, lookalike_patients=_lookalikes(samples.patient.names))
 
 
 class _Fold(NamedTuple):
@@ -278,8 +298,18 @@ def _shared_accessions(samples, train, test):
 
 
 def _accession(name):
-    match = _ACCESSION.fullmatch(name) if isinstance(name, str) else None
-    return match[1] if match else name
+    if not isinstance(name, str):
+        return name
+    match = _ACCESSION.fullmatch(name.strip())
+    return match[1] if match else name.strip()
+
+
+def _lookalikes(names):
+    """Groups of names that differ by letter case only."""
+    spelled = {}
+    for name in names:
+        spelled.setdefault(str(name).strip().casefold(), []).append(name)
+    return [tuple(group) for group in spelled.values() if len(group) > 1]
 
 
 def _alike(alike, train, test):
@@ -306,6 +336,11 @@ def _sizes(label, train, test):
         counts = np.bincount(label.codes[index], minlength=len(label.names))
         sizes |= {f"{side}_{name}": int(count) for name, count in zip(label.names, counts, strict=True)}
     return sizes
+
+
+def _caution_on_names(lookalikes):
+    shown = shorten(" and ".join(map(repr, group)) for group in lookalikes)
+    return [f"Patients that differ by letter case only count as several: {shown}."] if lookalikes else []
 
 
 def _cautions(fold, row):

@@ -1,9 +1,10 @@
 """A `SplitAudit` as text and as a web page's table."""
 
 from html import escape
-from itertools import islice
 
 import pandas as pd
+
+from sklearn_magdg._words import counted, shorten
 
 HEADINGS = {
     "shared_patients": "patients",
@@ -30,17 +31,6 @@ _MAX_CAUTIONS = 5
 def looked_for(frame):
     """Columns of `frame` that count a leak or empty cells."""
     return [name for name in HEADINGS if name in frame]
-
-
-def counted(number, noun):
-    """Number and noun: "1 patient", "2 patients"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def shorten(names, most=5):
-    """Up to five names, separated by commas, and an ellipsis for the rest."""
-    first = list(islice(names := iter(names), most))
-    return ", ".join([*first, "..."] if next(names, None) is not None else first)
 
 
 def verdict(audit):

@@ -5,6 +5,7 @@ import os
 from numbers import Integral
 from typing import NamedTuple
 
+import joblib
 import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
@@ -35,9 +36,18 @@ def find_alike(X, duplicates, near_distance, n_jobs=None):
     digests, hashes = _fingerprints(X, duplicates == "near", n_jobs)
     alike = {"duplicates": Likeness(pd.factorize(digests)[0], np.empty((0, 2), dtype=np.intp))}
     if duplicates == "near":
-        unique, codes = np.unique(hashes, axis=0, return_inverse=True)
-        alike["near_duplicates"] = Likeness(codes.ravel(), near_pairs(unique, near_distance))
+        alike["near_duplicates"] = near_likeness(hashes, near_distance)
     return alike
+
+
+def near_likeness(hashes, distance):
+    """`Likeness` of pictures by their hashes; one without structure, as of bare glass, is near to nothing."""
+    flat = ~hashes.any(axis=1)
+    unique, of_structured = np.unique(hashes[~flat], axis=0, return_inverse=True)
+    codes = np.empty(len(hashes), dtype=np.intp)
+    codes[~flat] = of_structured
+    codes[flat] = len(unique) + np.arange(flat.sum())
+    return Likeness(codes, near_pairs(unique, distance))
 
 
 def twins(likeness, train, test):
@@ -140,6 +150,6 @@ def _of_rows(X):
 
 
 def _digest(row):
-    # the bytes of an object array are addresses, not values
-    content = repr(row.tolist()).encode() if row.dtype.hasobject else row.tobytes()
-    return hashlib.blake2b(content, digest_size=16).digest()
+    if not isinstance(row, np.ndarray | np.generic) or row.dtype.hasobject:
+        return joblib.hash(row)  # by value: the bytes of an object array are addresses
+    return hashlib.blake2b(row.tobytes(), digest_size=16).digest()

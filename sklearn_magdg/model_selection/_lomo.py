@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
 from sklearn_magdg._metadata import Encoded, encode, encode_magnification, sort_names
+from sklearn_magdg._words import counted, shorten
 from sklearn_magdg.model_selection._dealing import deal_patients
 from sklearn_magdg.model_selection._holdout import as_target, class_codes, majority_class, patient_holdout
 
@@ -36,8 +37,8 @@ def make_groups(patient, magnification):
 
     Notes
     -----
-    `sklearn.model_selection.permutation_test_score` permutes labels within `groups` and cannot use these: turn
-    metadata routing on for it.
+    `sklearn.model_selection.permutation_test_score` permutes labels within `groups`, which must be one column there:
+    with these it ends in an IndexError (or a TypeError) of its own, so turn metadata routing on for it.
 
     Examples
     --------
@@ -81,8 +82,8 @@ class LeaveOneMagnificationOut(BaseCrossValidator):
     shuffle : bool, default=False
         Whether to deal patients of similar size in random order. The folds stay stratified and balanced.
     random_state : int, RandomState instance or None, default=None
-        Seed of `shuffle` or `patient_test_size`. A magnification is dealt alike whichever others are held
-        out.
+        Seed of `shuffle` or `patient_test_size`. Every magnification has a draw of its own, the same whichever
+        others are held out.
 
     Raises
     ------
@@ -159,7 +160,7 @@ class LeaveOneMagnificationOut(BaseCrossValidator):
         """
         design = _read_design(_num_samples(X), y, groups, patient, magnification)
         deals = self._deal_all(design)
-        _check_parts(design, deals)
+        _check_parts(design, deals, self._remedies())
         return _iterate(design, deals)
 
     def get_n_splits(self, X=None, y=None, groups=None, *, patient=None, magnification=None):
@@ -216,9 +217,7 @@ class LeaveOneMagnificationOut(BaseCrossValidator):
             raise ValueError(f"LeaveOneMagnificationOut needs at least 2 magnifications, got {len(names)}: {names}.")
         if self.magnifications is None:
             return range(len(names))
-        unknown = sort_names(set(self.magnifications) - set(names))
-        if unknown:
-            raise ValueError(f"`magnifications` holds out {unknown}, but the data have {names}; name some of these.")
+        refuse_unknown(self.magnifications, names)
         return sorted(names.index(name) for name in self.magnifications)
 
     def _deal_all(self, design):
@@ -248,10 +247,25 @@ class LeaveOneMagnificationOut(BaseCrossValidator):
 
     def _refuse_few_patients(self, n_patients, name):
         if n_patients < self.n_patient_folds:
+            # one fold would test all patients there and, where all are seen at every magnification, train on none
+            fewer = f"lower `n_patient_folds` to at most {n_patients}, " if n_patients > 1 else ""
             raise ValueError(
-                f"Magnification {name!r} has {n_patients} patients, fewer than {self.n_patient_folds} folds; "
-                f"lower `n_patient_folds` to at most {n_patients}."
+                f"Magnification {name!r} has {counted(n_patients, 'patient')}, fewer than {self.n_patient_folds} "
+                f"folds; {fewer}hold out only others (`magnifications`), or add patients."
             )
+
+    def _remedies(self):
+        """What makes the training parts larger, and what the test parts."""
+        if self.patient_test_size is not None:
+            return {"training": "lower `patient_test_size`", "test": "raise `patient_test_size`"}
+        return {"training": "raise `n_patient_folds`", "test": "lower `n_patient_folds`"}
+
+
+def refuse_unknown(held_out, names):
+    """Refuse to hold out magnifications that are not among `names`, those of the data."""
+    unknown = sort_names(set(held_out) - set(names))
+    if unknown:
+        raise ValueError(f"`magnifications` holds out {unknown}, but the data have {names}; name some of these.")
 
 
 class _Design(NamedTuple):
@@ -289,7 +303,8 @@ def _split_groups(groups):
         raise ValueError(
             "LeaveOneMagnificationOut needs patients and magnifications: with metadata routing on pass "
             'params={"patient": ..., "magnification": ...}, with routing off pass '
-            "groups=make_groups(patient, magnification)."
+            "groups=make_groups(patient, magnification); a search that is itself cross-validated needs routing on, or "
+            'params={"groups": groups} beside `groups`.'
         )
     groups = np.asarray(groups, dtype=object)
     if groups.ndim != 2 or groups.shape[1] != 2:
@@ -318,18 +333,18 @@ def _refuse_empty_test(fold, name):
     return fold
 
 
-def _check_parts(design, deals):
+def _check_parts(design, deals, remedies):
     """Refuse an empty training part; warn of parts of one class where the data have more."""
     lonely = {"training": [], "test": []}
     for deal in deals:
         name = design.magnification.names[deal.held_out]
         train, test = _count_classes(design, deal)
-        _refuse_empty_train(train.sum(axis=1), name)
+        _refuse_empty_train(train.sum(axis=1), name, remedies["training"])
         for part, counts in (("training", train), ("test", test)):
             folds = np.flatnonzero(np.count_nonzero(counts, axis=1) == 1)
             lonely[part] += [f"magnification {name!r} fold {fold}" for fold in folds]
     if design.label.any():
-        _warn_one_class(lonely)
+        _warn_one_class(lonely, remedies)
 
 
 def _count_classes(design, deal):
@@ -345,25 +360,22 @@ def _count_classes(design, deal):
     return elsewhere - count(~here & (fold >= 0)), count(here & (fold >= 0))
 
 
-def _refuse_empty_train(n_train, name):
+def _refuse_empty_train(n_train, name, remedy):
     if np.any(n_train == 0):
         raise ValueError(
             f"Nothing is left to train on when fold {np.argmin(n_train)} at magnification {name!r} is "
-            "tested: all images at other magnifications are of its patients; raise `n_patient_folds`, "
-            "lower `patient_test_size`, or add patients."
+            f"tested: all images at other magnifications are of its patients; {remedy}, or add patients."
         )
 
 
-def _warn_one_class(lonely):
-    ways_out = {
-        "training": "no classifier can be fitted there; raise `n_patient_folds`, lower `patient_test_size`, or add "
-        "patients.",
-        "test": "AUC is undefined there; lower `n_patient_folds` or use a score that is defined, such as the Brier "
-        "score.",
+def _warn_one_class(lonely, remedies):
+    consequences = {
+        "training": f"no classifier can be fitted there; {remedies['training']}, or add patients.",
+        "test": f"AUC is undefined there; {remedies['test']} or use a score that is defined, such as the Brier score.",
     }
     for part, cells in lonely.items():
         if cells:
-            shown = ", ".join(cells[:5]) + (", ..." if len(cells) > 5 else "")
             warnings.warn(
-                f"{len(cells)} {part} parts have images of one class only ({shown}): {ways_out[part]}", UserWarning
+                f"{len(cells)} {part} parts have images of one class only ({shorten(cells)}): {consequences[part]}",
+                UserWarning,
             )

@@ -10,8 +10,9 @@ def refit_worst_magnification(cv_results, *, scorer="score"):
 
     For `GridSearchCV(refit=refit_worst_magnification, cv=LeaveOneMagnificationOut())`. A test part of that
     splitter has one magnification, so the worst fold is the worst patients at the worst magnification:
-    argmax over candidates of the minimum over folds. Folds without a score (nan: a test part of one class
-    scored by AUC) are passed over, where the mean of scikit-learn would be nan for every candidate.
+    argmax over candidates of the minimum over folds. Folds on which no candidate has a score (nan: a test part of
+    one class scored by AUC) are passed over, where the mean of scikit-learn would be nan for every candidate. A
+    candidate without a score on any other fold, where its fit failed say, counts as infinitely bad there.
 
     Parameters
     ----------
@@ -25,7 +26,8 @@ def refit_worst_magnification(cv_results, *, scorer="score"):
     Returns
     -------
     best_index : int
-        Position of the candidate, the first on a tie. A candidate without any score is never chosen.
+        Position of the candidate, the first on a tie. A candidate without any score is never chosen; one
+        with a score on some folds only, where none has a score on all.
 
     Raises
     ------
@@ -38,13 +40,15 @@ def refit_worst_magnification(cv_results, *, scorer="score"):
     1
     """
     scores = np.array(_fold_scores(cv_results, scorer), dtype=float)  # (n_folds, n_candidates)
-    scored = np.flatnonzero(~np.isnan(scores).all(axis=0))
-    if not len(scored):
+    is_scored = ~np.isnan(scores)
+    folds, candidates = np.flatnonzero(is_scored.any(axis=1)), np.flatnonzero(is_scored.any(axis=0))
+    if not len(folds):
         raise ValueError(
             f"No candidate has a test {scorer!r} on any fold (all are nan); see the warnings of the fits, or "
             "use a score that is defined on one class, such as the Brier score."
         )
-    return int(scored[np.argmax(np.nanmin(scores[:, scored], axis=0))])
+    comparable = np.where(is_scored, scores, -np.inf)[np.ix_(folds, candidates)]
+    return int(candidates[np.argmax(comparable.min(axis=0))])
 
 
 def _fold_scores(cv_results, scorer):

@@ -16,6 +16,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sklearn_magdg._metadata import as_column, encode, encode_magnification
+from sklearn_magdg.model_selection import LeaveOneMagnificationOut
 from sklearn_magdg.model_selection._asking import split_with_metadata
 from sklearn_magdg.signature._path import _follow, _LinearModel, _log_partition, _one_hot
 
@@ -352,16 +353,16 @@ class SparseSignatureSelector(SelectorMixin, BaseEstimator):
     def _splitter(self, training):
         cv = _default_folds(training, self.classes_) if self.cv is None else self.cv
         if not isinstance(cv, Integral):
-            self._refuse_fixed_splits(cv)
+            self._refuse_splits_of_all(cv)
             return check_cv(cv)
         folds = StratifiedKFold if training.patient is None else StratifiedGroupKFold
         return folds(int(cv), shuffle=self.random_state is not None, random_state=self.random_state)
 
-    def _refuse_fixed_splits(self, cv):
-        if self.per_magnification and not hasattr(cv, "split"):
+    def _refuse_splits_of_all(self, cv):
+        if self.per_magnification and (not hasattr(cv, "split") or isinstance(cv, LeaveOneMagnificationOut)):
             raise ValueError(
-                "`per_magnification=True` fits on parts of the data, in which the splits in `cv` would name other "
-                "samples; give a number of folds or a splitter."
+                "`per_magnification=True` fits at one magnification at a time, where the splits of all samples in `cv` "
+                "have no meaning; give a number of folds, or a splitter by patients."
             )
 
     def _fold_log_loss(self, train, test, total_weight, Cs):

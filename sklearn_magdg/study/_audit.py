@@ -6,9 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, StratifiedKFold
 
+from sklearn_magdg._words import counted
 from sklearn_magdg.datasets import official_holdouts
 from sklearn_magdg.model_selection._audit import audit_folds, read_samples
-from sklearn_magdg.model_selection._audit_text import HEADINGS, counted, looked_for, text_table, verdict
+from sklearn_magdg.model_selection._audit_text import HEADINGS, looked_for, text_table, verdict
+from sklearn_magdg.model_selection._lomo import refuse_unknown
 from sklearn_magdg.study._data import count_images, load_collection, study_splitter
 from sklearn_magdg.study._tables import Table, magnification_name
 
@@ -46,7 +48,7 @@ def audit_collection(config, duplicates):
     bunch, _ = load_collection(config)
     y = np.array(bunch.target_names, dtype=object)[bunch.target]
     ours = study_splitter(config, bunch.magnification)
-    _refuse_unknown(ours.magnifications, bunch.magnification)
+    refuse_unknown(ours.magnifications or [], np.unique(bunch.magnification).tolist())
     samples = read_samples(bunch.data, y, bunch.patient, bunch.magnification, duplicates, n_jobs=config.threads)
     audits, obstacles, tested_at = {}, {}, []
     for name, split in _ways(bunch, y, ours, config).items():
@@ -60,13 +62,6 @@ def audit_collection(config, duplicates):
             tested_at = [bunch.magnification[test][:1].tolist()[0] for _, test in splits]
     description = f"{count_images(bunch, config)}, {counted(len(np.unique(bunch.patient)), 'patient')}"
     return CollectionAudit(description, audits, obstacles, tested_at)
-
-
-def _refuse_unknown(held_out, magnification):
-    present = np.unique(magnification).tolist()
-    unknown = [] if held_out is None else [name for name in held_out if name not in present]
-    if unknown:
-        raise ValueError(f"`magnifications` holds out {unknown}, but the data have {present}; name some of these.")
 
 
 def _ways(bunch, y, ours, config):

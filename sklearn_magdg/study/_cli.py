@@ -81,6 +81,7 @@ def run(
     folds: Annotated[int, _option("Patient folds per held-out magnification.", min=1)] = _DEFAULT.folds,
     target: Annotated[Target, _option("Classes of BreaKHis.", _DATA)] = Target.label,
     patient_by: Annotated[PatientBy, _option("What is a patient of BreaKHis.", _DATA)] = PatientBy.accession,
+    skip_damaged: Annotated[bool, _option("Leave images out that cannot be read.", _DATA)] = False,
     n_patients: Annotated[int, _option("Rendered patients.", _DATA)] = _DEFAULT.n_patients,
     images_per_cell: Annotated[
         int, _option("Rendered images per patient and magnification.", _DATA)
@@ -137,11 +138,12 @@ def audit(
     ] = Duplicates.identical,
     target: Annotated[Target, _option("Classes of BreaKHis.")] = Target.label,
     patient_by: Annotated[PatientBy, _option("What is a patient of BreaKHis.")] = PatientBy.accession,
+    skip_damaged: Annotated[bool, _option("Leave images out that cannot be read.")] = False,
     seed: Annotated[int, _option("Shuffles the folds, as in a run.")] = _DEFAULT.seed,
 ):
     """Tell what usual ways of splitting a collection leak from training to test, and what the study's folds do."""
     settings = {"data": collection, "held_out": _magnifications(held_out), "folds": folds, "seed": seed}
-    settings |= {"target": target.value, "patient_by": patient_by.value}
+    settings |= {"target": target.value, "patient_by": patient_by.value, "skip_damaged": skip_damaged}
     with _one_sentence():
         _audit(StudyConfig(**settings), None if duplicates is Duplicates.none else duplicates.value)
 
@@ -271,6 +273,7 @@ def _one_sentence(kept=None):
 _OPTIONS = {
     "`n_patient_folds`": "--folds",
     "`magnifications` holds out": "--held-out names",
+    "`magnifications`": "--held-out",
     "set `root` to the folder to which the paths refer": "paths are read from the table's folder",
     "name the columns to read by `path`, `target`, `patient` and `magnification`": "rename its columns to path, "
     "target, patient and magnification, separated by commas (tabs in a .tsv)",
@@ -280,6 +283,8 @@ _OPTIONS = {
     "'augment' parameter": "--augment option",
     "'lr' parameter": "--lr option",
     "`data_home`": "--data-home",
+    "`sklearn_magdg.images.readable_images(paths)` is the mask of the files that can be read, and the loaders of "
+    '`sklearn_magdg.datasets` drop the others with on_damaged="skip"': "--skip-damaged does so for all of them",
     " (fresh=True)": "",
 }
 

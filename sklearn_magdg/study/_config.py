@@ -15,6 +15,8 @@ class StudyConfig:
         Of BreaKHis.
     patient_by : {"accession", "slide"}
         Of BreaKHis.
+    skip_damaged : bool
+        Whether to leave images out that cannot be read, rather than to stop.
     n_patients, images_per_cell : int
         Of the rendered tissue.
     shift, class_sep : float
@@ -48,6 +50,7 @@ class StudyConfig:
     data: str | None = None
     target: str = "label"
     patient_by: str = "accession"
+    skip_damaged: bool = False
     n_patients: int = 24
     images_per_cell: int = 6
     shift: float = 1.0
@@ -81,9 +84,9 @@ class StudyConfig:
 
     def settings(self):
         """The settings that apply, for people to read."""
-        other = _OF_BREAKHIS if self.data is None else _OF_RENDERED
+        other = _OF_COLLECTION if self.data is None else _OF_RENDERED
         return {name: value for name, value in self.identity().items() if name not in other}
 
 
-_OF_BREAKHIS = ("data", "target", "patient_by")
+_OF_COLLECTION = ("data", "target", "patient_by", "skip_damaged")
 _OF_RENDERED = ("n_patients", "images_per_cell", "shift", "class_sep")

@@ -45,11 +45,13 @@ def load_study_data(config):
 def load_collection(config):
     """Bunch of BreaKHis (a folder) or a manifest (a file), and the folder to which its paths refer."""
     path = Path(config.data)
+    damaged = {"on_damaged": "skip" if config.skip_damaged else None}  # what reads the images names the first of them
     if path.is_file():
         _refuse_breakhis_options(config)
-        return load_manifest(path), path.parent
+        return load_manifest(path, **damaged), path.parent
     if path.is_dir():
-        return _load_any_breakhis(path, config), path
+        options = {"target": config.target, "patient_by": config.patient_by} | damaged
+        return load_breakhis(path, magnifications=None, **options), path
     raise FileNotFoundError(
         f"There is neither a folder nor a file {config.data!r}; give the folder of BreaKHis or a manifest table."
     )
@@ -79,12 +81,6 @@ def _refuse_breakhis_options(config):
         raise ValueError("`target` and `patient_by` are options of BreaKHis: leave them out with other images.")
 
 
-def _load_any_breakhis(path, config):
-    """BreaKHis with whichever magnifications are there."""
-    options = {"target": config.target, "patient_by": config.patient_by}
-    return load_breakhis(path, magnifications=None, **options)
-
-
 def _rendered(config):
     bunch = make_histology(
         config.n_patients,
@@ -103,7 +99,7 @@ def _study_data(bunch, images, ids, description):
     y = np.asarray(bunch.target)
     if len(np.unique(y)) < 2:
         raise ValueError(
-            f"The study needs images of at least 2 classes, got only {bunch.target_names[y[0]]!r}; "
+            f"The study needs images of at least 2 classes, got only {str(bunch.target_names[y[0]])!r}; "
             "add images of another class."
         )
     present, y = np.unique(y, return_inverse=True)  # a part of a collection may lack a class

@@ -19,6 +19,7 @@ class Fault:
     ignores_condition: bool = False  # If-Range
     shift: int = 0  # bytes by which a range starts elsewhere than asked
     announces_size: bool = True
+    names_version: bool = True
 
 
 class FileServer(ThreadingHTTPServer):
@@ -66,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         if fault.announces_size:
             self.send_header("Content-Length", str(len(body)))
-        for name, value in self.server.headers.items():
+        for name, value in self.server.headers.items() if fault.names_version else ():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body[: fault.cut])

@@ -1,3 +1,4 @@
+import os
 import warnings
 
 import numpy as np
@@ -24,7 +25,7 @@ def test_every_field_says_what_the_names_say(root):
         assert bunch.slide[row] == parsed.slide
         assert bunch.magnification[row] == parsed.magnification
         assert bunch.subtype[row] == parsed.subtype
-    assert bunch.target_names == ["benign", "malignant"]
+    assert bunch.target_names.tolist() == ["benign", "malignant"]
     assert bunch.frame is None
 
 
@@ -38,8 +39,8 @@ def test_images_are_sorted_by_name_and_can_be_opened(root):
 
 def test_subtypes_are_the_other_classes(root):
     bunch = load_breakhis(root, target="subtype")
-    assert bunch.target_names == ["A", "F", "PT", "TA", "DC", "LC", "MC", "PC"]
-    assert [bunch.target_names[code] for code in bunch.target] == bunch.subtype.tolist()
+    assert bunch.target_names.tolist() == ["A", "F", "PT", "TA", "DC", "LC", "MC", "PC"]
+    assert bunch.target_names[bunch.target].tolist() == bunch.subtype.tolist()
 
 
 def test_patients_are_accessions_or_slides(root):
@@ -109,6 +110,75 @@ def test_two_copies_of_the_set_are_refused(root):
         load_breakhis(root)
 
 
+@pytest.mark.parametrize("root_is", ["breakhis", "breakhis/deep"])
+def test_what_is_being_unpacked_beside_the_set_is_passed_over(tmp_path, root_is):
+    add_image(tmp_path, *SLIDES[0], 40, tree="breakhis/deep/.unfinished/histology_slides/breast")
+    with pytest.raises(FileNotFoundError, match="no BreaKHis image"):
+        load_breakhis(tmp_path / root_is)
+    file = add_image(tmp_path, *SLIDES[0], 40, 2, tree="breakhis/deep/BreaKHis_v1/histology_slides/breast")
+    assert load_breakhis(tmp_path / root_is, magnifications=None).data.tolist() == [str(file)]
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_one_name_in_two_folders_is_refused(root, verify):
+    file = add_image(root, *SLIDES[0], 40)
+    (file.parent / "copies").mkdir()
+    (file.parent / "copies" / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(ValueError, match=r"1 images stand .* one name.*40X/SOB_.* and .*/copies/SOB_.*; keep one file"):
+        load_breakhis(root, verify=verify)
+
+
+def test_linked_folders_are_followed_and_circles_left(root, tmp_path_factory):
+    expected = load_breakhis(root).data
+    tree, elsewhere = root / "BreaKHis_v1/histology_slides/breast", tmp_path_factory.mktemp("elsewhere")
+    (tree / "malignant").rename(elsewhere / "malignant")
+    os.symlink(elsewhere / "malignant", tree / "malignant")
+    os.symlink(tree, elsewhere / "malignant" / "circle")
+    os.symlink(tree / "benign", tree / "benign again")
+    assert load_breakhis(root).data.tolist() == expected.tolist()
+
+
+def test_a_folder_that_cannot_be_read_is_named(root, monkeypatch):
+    def scandir(folder):
+        if str(folder).endswith("malignant"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listed(folder)
+
+    listed = os.scandir
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(OSError, match=r"The folder '.*malignant' cannot be read \(Permission denied\); make it"):
+        load_breakhis(root)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("breast/benign", "breast/malignant"),
+        ("F_14-25197/100X", "F_14-25197/200X"),
+        ("SOB_B_F_14-25197", "SOB_B_F_14-9999"),
+        ("SOB_B_F_14-25197", "SOB_B_A_14-25197"),
+    ],
+)
+def test_an_image_in_a_folder_that_says_otherwise_is_a_warning(root, old, new):
+    file = add_image(root, "F", "14-25197", 100, 3)
+    moved = root / str(file.relative_to(root)).replace(old, new)
+    moved.parent.mkdir(parents=True, exist_ok=True)
+    file.rename(moved)
+    with pytest.warns(UserWarning, match=rf"1 images lie in a folder .*{moved.name}\)\. The names decide"):
+        bunch = load_breakhis(root)
+    row = bunch.data.tolist().index(str(moved))
+    assert (bunch.target[row], bunch.slide[row], bunch.magnification[row]) == (0, "14-25197", 100)
+
+
+def test_the_folder_that_is_passed_counts_and_those_above_it_do_not(root):
+    folder = root / "malignant/400X"
+    folder.parent.mkdir()
+    (root / "BreaKHis_v1").rename(folder)
+    assert len(load_breakhis(folder / "histology_slides").data) == 22
+    with pytest.warns(UserWarning, match="8 images lie in a folder"):
+        load_breakhis((folder / "histology_slides/breast/malignant").rename(root / "benign"), magnifications=(100, 200))
+
+
 def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere.*extracted"):
         load_breakhis(tmp_path / "nowhere")
@@ -122,7 +192,8 @@ def test_a_folder_without_a_breakhis_image_is_refused(tmp_path):
 
 def test_images_outside_the_grammar_are_named(root):
     add_image(root, *SLIDES[0], 40).with_name("copy of SOB.png").touch()
-    with pytest.raises(ValueError, match=r"1 images do not follow the names of BreaKHis .*copy of SOB\.png"):
+    words = r"1 images do not follow the names of BreaKHis .*copy of SOB\.png\).*: pass the folder of BreaKHis itself"
+    with pytest.raises(ValueError, match=words):
         load_breakhis(root)
 
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from sklearn.model_selection import GroupKFold
 
-from sklearn_magdg.datasets._breakhis import load_breakhis, read_inventory
-from sklearn_magdg.datasets._breakhis_inventory import read_slides, verify_images
+from sklearn_magdg.datasets._breakhis import load_breakhis
+from sklearn_magdg.datasets._breakhis_inventory import read_inventory, read_slides, verify_images
 from tests.datasets.conftest import SLIDES, add_image, breakhis_name
 
 
@@ -188,8 +188,18 @@ def test_no_other_slide_is_decoded(twins):
     assert "cannot be read" not in bunch.DESCR
 
 
-def test_a_damaged_image_among_them_is_not_compared_and_counted(twins):
-    next(twins.rglob("*LC-14-13412-100-010.png")).write_bytes(b"no image")
+def overwrite(file):
+    file.write_bytes(b"no image")
+
+
+def dangle(file):
+    file.unlink()
+    file.symlink_to("nowhere.png")
+
+
+@pytest.mark.parametrize("damage", [overwrite, dangle])
+def test_a_damaged_image_among_them_is_not_compared_and_counted(twins, damage):
+    damage(next(twins.rglob("*LC-14-13412-100-010.png")))
     bunch = load_breakhis(twins)
     assert len(bunch.duplicates) == 3
     assert "3 pairs. 1 images under two subtypes cannot be read and were not compared." in bunch.DESCR

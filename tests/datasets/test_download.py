@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tests.datasets.server import Fault, serving
 
 CONTENT = np.random.default_rng(0).bytes(700_001)
 OTHER = np.random.default_rng(1).bytes(700_001)
+DATE = "Tue, 03 Nov 2015 10:00:00 GMT"
 K = 300_007  # where connections are cut
 
 
@@ -77,9 +79,9 @@ def test_a_later_call_goes_on_where_the_last_one_failed(server, target):
 @pytest.mark.parametrize(
     ("headers", "condition"),
     [
-        ({"ETag": '"first"', "Last-Modified": "Tue, 03 Nov 2015 10:00:00 GMT"}, '"first"'),
-        ({"Last-Modified": "Tue, 03 Nov 2015 10:00:00 GMT"}, "Tue, 03 Nov 2015 10:00:00 GMT"),
-        ({"ETag": 'W/"x"', "Last-Modified": "Tue, 03 Nov 2015 10:00:00 GMT"}, "Tue, 03 Nov 2015 10:00:00 GMT"),
+        ({"ETag": '"first"', "Last-Modified": DATE}, '"first"'),
+        ({"Last-Modified": DATE}, DATE),
+        ({"ETag": 'W/"x"', "Last-Modified": DATE}, DATE),
     ],
 )
 def test_the_condition_is_the_strongest_mark_of_the_version(headers, condition, target):
@@ -113,7 +115,9 @@ def test_a_server_that_ignores_ranges_sends_the_whole_file(server, target):
     assert target.read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("fault", [Fault(), Fault(ignores_condition=True)])
+@pytest.mark.parametrize(
+    "fault", [Fault(), Fault(ignores_condition=True), Fault(ignores_condition=True, names_version=False)]
+)
 def test_a_file_that_changed_between_attempts_is_never_mixed(fault, server, target):
     server.faults["/file"] = [Fault(cut=K), *[Fault(status=503)] * 2]
     with pytest.raises(OSError, match="503"):
@@ -122,6 +126,48 @@ def test_a_file_that_changed_between_attempts_is_never_mixed(fault, server, targ
     server.faults["/file"] = [fault, Fault(cut=K)]
     fetch(server, target)
     assert target.read_bytes() == OTHER
+
+
+@pytest.mark.parametrize("now", [{"ETag": 'W/"weak"'}, {"ETag": 'W/"other"', "Last-Modified": DATE}])
+def test_a_weak_mark_does_not_prove_the_version_of_a_range(now, target):
+    with serving(CONTENT, {"ETag": 'W/"weak"', "Last-Modified": DATE}) as server:
+        server.faults["/file"] = [Fault(cut=K), *[Fault(status=503)] * 2]
+        with pytest.raises(OSError, match="503"):
+            fetch(server, target, n_retries=1)
+        server.content, server.headers = OTHER, now
+        server.faults["/file"] = [Fault(ignores_condition=True)]
+        fetch(server, target)
+    assert target.read_bytes() == OTHER
+
+
+def test_a_restart_that_is_stopped_half_way_never_mixes(server, target, monkeypatch):
+    server.faults["/file"] = [Fault(cut=K), *[Fault(status=503)] * 2]
+    with pytest.raises(OSError, match="503"):
+        fetch(server, target, n_retries=1)
+    server.content, server.headers = OTHER, {"ETag": '"second"'}
+    with monkeypatch.context() as patch:
+        _stop_at_second(patch, "write_bytes", "write_text")
+        with pytest.raises(KeyboardInterrupt):
+            fetch(server, target)
+    fetch(server, target)
+    assert target.read_bytes() == OTHER
+
+
+def _stop_at_second(patch, *methods):
+    """Make the second call of any of these methods of a path an interrupt."""
+    calls = []
+
+    def stopping(method):
+        def call(path, content):
+            calls.append(path)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            return method(path, content)
+
+        return call
+
+    for name in methods:
+        patch.setattr(Path, name, stopping(getattr(Path, name)))
 
 
 def test_a_range_that_starts_elsewhere_than_asked_is_not_used(server, target):
@@ -143,6 +189,7 @@ def test_a_part_longer_than_the_file_is_not_used(server, target):
     target.with_name("file.tar.gz.part.json").write_text(json.dumps({"ETag": '"first"'}))
     fetch(server, target)
     assert target.read_bytes() == CONTENT
+    assert server.ranges == [None]
 
 
 def test_a_whole_part_needs_no_request(server, target):

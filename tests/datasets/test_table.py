@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import sys
 
 import pandas as pd
@@ -78,8 +79,18 @@ def test_rows_of_another_length_are_named(write, rows, words):
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
 def test_another_encoding_is_named(write, encoding):
-    with pytest.raises(ValueError, match=r"'table\.csv' is not UTF-8 text .*save it as CSV UTF-8"):
+    with pytest.raises(ValueError, match=r"'table\.csv' is not UTF-8 text .*CSV UTF-8.*read_csv\(file, encoding="):
         load_manifest(write((HEADER + "é.png,x,p,40\n").encode(encoding)))
+
+
+@pytest.mark.parametrize(("line", "separator"), [("sep=;\r\n", ";"), ("SEP=,\n", ","), ("\ufeffsep=\t\n", "\t")])
+def test_the_separator_that_excel_announces_is_used(write, line, separator):
+    write("", "a.png")
+    table = (HEADER + "a.png,x,p,40").replace(",", separator)
+    bunch = load_manifest(write(line + table))
+    assert (bunch.patient.tolist(), bunch.magnification.tolist()) == (["p"], [40])
+    with pytest.raises(ValueError, match=re.escape(f"row 2 has 1; put values that contain {separator!r} in")):
+        load_manifest(write(line + table + "\na.png\n"))
 
 
 @pytest.mark.parametrize("rows", ['a.png,"x,p,40\n', 'a.png,"x"y,p,40\n'])

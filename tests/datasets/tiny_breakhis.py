@@ -54,5 +54,5 @@ def stand_in(server, setattr=setattr):
     setattr(_fetch, "ADDRESSES", (server.url("/a"), server.url("/b")))
     setattr(_fetch, "ARCHIVE_BYTES", len(ARCHIVE))
     setattr(_fetch, "IMAGES_BYTES", 300_000)
-    for module in (_fetch, _breakhis):
+    for module in (_fetch, _breakhis):  # each has the function under a name of its own
         setattr(module, "read_inventory", INVENTORY.copy)

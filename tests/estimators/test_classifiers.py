@@ -215,11 +215,24 @@ def test_a_warm_start_validates_on_patients_that_were_never_trained_on(tissue):
         model.fit(tissue.data, tissue.target, patient=tissue.patient)
         parts.append(model.validation_patients_)
     assert parts == [parts[0]] * 4
-    newcomers = np.char.add("new ", tissue.patient.astype(str))
-    model.fit(tissue.data, tissue.target, patient=newcomers)
-    assert set(model.validation_patients_) < set(newcomers)
-    model.set_params(early_stopping=False).fit(tissue.data, tissue.target, patient=newcomers)
+    assert all(type(name) is str for name in parts[0])
+    model.set_params(early_stopping=False).fit(tissue.data, tissue.target, patient=tissue.patient)
     assert not hasattr(model, "validation_patients_")
+
+
+def test_a_warm_start_that_may_validate_on_trained_patients_warns(tissue):
+    model = CNNClassifier(max_epochs=1, warm_start=True, random_state=0).fit(tissue.data, tissue.target)
+    model.set_params(early_stopping=True, validation_fraction=0.5)
+    with pytest.warns(UserWarning, match="a fit that set 0 patients aside"):
+        model.fit(tissue.data, tissue.target, patient=tissue.patient)
+    first, second, *_ = model.validation_patients_
+    rows = tissue.patient != first
+    with pytest.warns(UserWarning, match=r"set \d patients aside, \d of whom are in"):
+        model.fit(tissue.data[rows], tissue.target[rows], patient=tissue.patient[rows])
+    assert second in model.validation_patients_
+    rows = np.isin(tissue.patient, model.validation_patients_)
+    with pytest.raises(ValueError, match="No patient of some class is left to train on"):
+        model.fit(tissue.data[rows], tissue.target[rows], patient=tissue.patient[rows])
 
 
 def test_early_stopping_without_patients_is_named_a_leak(tissue):

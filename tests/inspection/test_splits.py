@@ -134,6 +134,13 @@ def test_the_title_counts_the_leaking_folds(cv, words):
     assert draw(cv).ax_.get_legend().get_title().get_text() == words
 
 
+def test_accession_numbers_under_two_ids_are_counted_in_the_title():
+    display = SplitDisplay.from_splits(
+        [([0], [1])], [[1], [2]], [0, 1], patient=["14-22549AB", "14-22549CD"], magnification=[40, 100]
+    )
+    assert display.ax_.get_legend().get_title().get_text() == "1 folds: 1 share accession numbers"
+
+
 def test_identical_samples_are_counted_in_the_title():
     doubled = X.copy()
     doubled[3] = doubled[4]
@@ -146,8 +153,8 @@ def test_images_on_disk_stay_unopened_where_samples_are_not_compared():
     with pytest.raises(FileNotFoundError):
         draw(GroupKFold(3), X=missing)
     display = draw(GroupKFold(3), X=missing, duplicates=None)
-    assert list(display.leaks.columns) == ["shared_patients", "shared_magnifications"]
-    assert display.ax_.get_legend().get_title().get_text() == "3 folds: 3 share magnifications"
+    assert list(display.leaks.columns) == ["shared_patients", "shared_magnifications", "shared_accessions"]
+    assert display.ax_.get_legend().get_title().get_text() == "3 folds: 3 share magnifications (images not compared)"
 
 
 def test_the_legend_names_what_is_drawn_and_nothing_else():

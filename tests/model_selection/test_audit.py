@@ -122,6 +122,15 @@ def test_a_sample_that_stands_on_both_sides_is_counted(data):
     assert [pairs.tolist() for pairs in result.duplicates] == [[[6, 0]], []]
 
 
+def test_objects_of_equal_content_are_found_and_others_are_not():
+    samples = [{"name": row, "pixels": np.arange(2000) + row} for row in range(12)]
+    samples[7] = {"pixels": np.arange(2000) + 1, "name": 1}
+    samples[8] = {"name": 2, "pixels": np.arange(2000) + 2}
+    samples[8]["pixels"][1000] += 1  # far from both ends
+    result = audit([(range(6), range(6, 12))], samples)
+    assert result.duplicates[0].tolist() == [[7, 1]]
+
+
 def test_identical_samples_raise():
     split = np.arange(6), np.arange(6, 12)
     with pytest.raises(ValueError, match=r"1 test sample with an identical one in training \(6 as 0\)"):
@@ -148,6 +157,12 @@ def test_an_accession_number_under_two_ids_is_named_and_raises_where_asked():
     result.raise_if_leaky()
     with pytest.raises(ValueError, match=r"1 accession number on both sides \('14-22549'\)"):
         result.raise_if_leaky(accessions=True)
+
+
+@pytest.mark.parametrize("ids", [(" 14-100A", "14-100"), ("14-100 ", "14-100A"), ("14-100A ", "14-100B")])
+def test_white_space_around_an_id_hides_no_accession(ids):
+    result = audit([([0, 3], [6, 9])], patient=np.repeat([ids[0], "P2", ids[1], "14-200"], 3))
+    assert result.shared_accessions == (["14-100"],)
 
 
 def test_the_same_id_on_both_sides_is_a_shared_patient_and_no_second_id():
@@ -183,6 +198,14 @@ def test_a_training_part_of_one_class_is_a_caution_and_no_leak():
     ]
     result.raise_if_leaky()
     assert result.cautions[0] in str(result)
+
+
+def test_patients_that_differ_by_letter_case_only_are_a_caution_and_no_leak():
+    result = audit(GroupKFold(2), patient=np.repeat(["P1", "P2", "p1", "Q"], 3))
+    assert result.lookalike_patients == [("P1", "p1")]
+    assert result.cautions[0] == "Patients that differ by letter case only count as several: 'P1' and 'p1'."
+    assert result.cautions[0] in str(result)
+    result.raise_if_leaky()
 
 
 def test_a_class_that_is_tested_and_never_trained_is_a_caution():
@@ -239,6 +262,12 @@ def test_many_classes_leave_only_totals():
     assert re.search(r"fold +train +test +patients", str(result))
 
 
+def test_audits_compare_by_identity_and_go_into_sets():
+    one, other = audit(2), audit(2)
+    assert one != other
+    assert len({one, other, one}) == 2
+
+
 def test_masks_are_read_as_positions():
     mask = np.arange(12) < 7
     assert audit([(mask, ~mask)]).frame.equals(audit([(range(7), range(7, 12))]).frame)
@@ -248,6 +277,9 @@ def test_masks_are_read_as_positions():
     ("cv", "change", "message"),
     [
         (2, {"patient": [1, 2, 3]}, "`patient` has 3 values for 12 samples"),
+        (2, {"patient": np.repeat(["a", "b", "a ", "c"], 3)}, r"differ by white space only, \['a', 'a '\]"),
+        (2, {"patient": np.repeat(["a", "b", "", "c"], 3)}, "`patient` is blank text for 3 samples"),
+        (KFold, {}, r"`cv` is the class KFold itself; give a splitter made of it, KFold\(...\)"),
         (2, {"duplicates": "paths"}, '`duplicates` must be "identical", "near" or None'),
         (2, {"near_distance": 128}, "`near_distance` must be an integer from 0 to 127"),
         (2, {"duplicates": "near"}, r"must hold paths or be of shape .* got \(12, 5\); use duplicates=\"identical\""),
@@ -260,6 +292,12 @@ def test_masks_are_read_as_positions():
 def test_bad_input_is_refused_with_the_way_out(cv, change, message):
     with pytest.raises(ValueError, match=message):
         audit(cv, **change)
+
+
+@pytest.mark.parametrize("cv", ["kfold", KFold, LeaveOneMagnificationOut(5)])
+def test_a_bad_splitter_is_refused_before_any_file_is_opened(cv):
+    with pytest.raises(ValueError, match=r"kfold|KFold|fewer than 5 folds"):
+        audit(cv, [f"nowhere/{row}.png" for row in range(12)])
 
 
 IDS = ["14-100A", "14-100B", "14-100", "14-200C", "ann"]

@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn_magdg.datasets import make_histology
 from sklearn_magdg.images._decode import decode
 from sklearn_magdg.model_selection import _duplicates, audit_splits
-from sklearn_magdg.model_selection._duplicates import Likeness, find_alike, near_pairs, twins
+from sklearn_magdg.model_selection._duplicates import near_likeness, near_pairs, twins
 
 TISSUE = make_histology(4, images_per_cell=1, image_size=61, random_state=0)
 N = len(TISSUE.data)
@@ -132,10 +132,11 @@ def test_near_pairs_are_those_of_a_double_loop(hashes, distance):
 def test_a_test_sample_stands_beside_its_nearest_in_training(hashes, distance, data):
     side = data.draw(st.lists(st.booleans(), min_size=len(hashes), max_size=len(hashes)))
     train, test = np.flatnonzero(side), np.flatnonzero(~np.array(side, dtype=bool))
-    unique, codes = np.unique(hashes, axis=0, return_inverse=True)
-    found = dict(twins(Likeness(codes.ravel(), near_pairs(unique, distance)), train, test).tolist())
+    found = dict(twins(near_likeness(hashes, distance), train, test).tolist())
+    structured = hashes.any(axis=1)  # a hash without a bit set has nothing to compare
     for row in test.tolist():
-        bits = {other: np.sum(hashes[row] != hashes[other]) for other in train.tolist()}
+        others = [other for other in train.tolist() if structured[row] and structured[other]]
+        bits = {other: np.sum(hashes[row] != hashes[other]) for other in others}
         nearest = min(bits.values(), default=distance + 1)
         assert (row in found) == (nearest <= distance)
         assert row not in found or bits[found[row]] == nearest
@@ -147,8 +148,15 @@ def test_pairs_without_end_are_refused_before_memory_is_full(monkeypatch):
         near_pairs(np.eye(5, 9, dtype=bool), 9)
 
 
-def test_pictures_of_one_colour_are_one_and_no_pairs():
-    blank = np.repeat(np.arange(7, dtype=np.uint8), 4 * 5 * 3).reshape(7, 4, 5, 3)
-    alike = find_alike(blank, "near", 64)["near_duplicates"]
-    assert len(alike.pairs) == 0
-    assert set(alike.codes) == {0}
+def test_pictures_of_one_colour_are_near_to_nothing_and_identical_where_the_colour_is_one():
+    images = TISSUE.data.copy()
+    images[0], images[1], images[12], images[13] = 240, 241, 242, 241
+    images[5] = np.linspace(0, 255, 61).astype(np.uint8)[None, :, None]  # a ramp: few bits are set
+    result = audit(images, duplicates="near", near_distance=64)
+    assert result.duplicates[0].tolist() == [[13, 1]]
+    assert result.frame.loc[0, "near_duplicates"] == 0
+
+
+def test_nothing_but_pictures_of_one_colour_are_no_near_ones():
+    blank = np.repeat(np.arange(N, dtype=np.uint8), 5 * 7 * 3).reshape(N, 5, 7, 3)
+    assert audit(blank, duplicates="near").frame.loc[0, ["duplicates", "near_duplicates"]].tolist() == [0, 0]

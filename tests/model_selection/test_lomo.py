@@ -6,7 +6,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -129,6 +129,32 @@ def test_permuting_rows_only_permutes_indices(design, random):
         assert set(test) == set(order[test_2])
 
 
+@st.composite
+def unequal_patients(draw):
+    """Images of every patient at each of three magnifications: some have many times as many as others."""
+    n_patients = draw(st.integers(4, 9))
+    row = st.lists(st.sampled_from([0, 1, 2, 3, 40]), min_size=3, max_size=3)
+    n_images = np.array(draw(st.lists(row, min_size=n_patients, max_size=n_patients)))
+    assume(n_images.any(axis=0).all())
+    return n_images
+
+
+@given(unequal_patients(), st.integers(2, 4), st.sampled_from([None, 0, 1]))
+@example(np.array([[40, 1, 40], [1, 40, 40]] * 4), 2, None)  # one after the other, folds would have 160 and 4 images
+@for_every_design
+def test_folds_differ_by_at_most_the_largest_patient_there_in_all_and_in_every_class(n_images, n_folds, seed):
+    patient_class = np.arange(len(n_images)) // 2 % 2
+    patient, column = (np.repeat(index.ravel(), n_images.ravel()) for index in np.indices(n_images.shape))
+    y, magnification = patient_class[patient], np.array([40, 100, 200])[column]
+    cv = LeaveOneMagnificationOut(n_folds, shuffle=seed is not None, random_state=seed)
+    splits = split_feasible((cv, y, patient, magnification))
+    tested = np.array([np.bincount(y[test], minlength=2) for _, test in splits]).reshape(3, n_folds, 2)
+    assert (np.ptp(tested.sum(axis=2), axis=1) <= n_images.max(axis=0)).all()
+    for label in (0, 1):
+        largest = n_images[patient_class == label].max(axis=0)
+        assert (np.ptp(tested[:, :, label], axis=1) <= largest).all()
+
+
 def split_all_or_none(*design):
     try:
         return split_all(*design)
@@ -155,6 +181,14 @@ def test_a_magnification_is_dealt_alike_whichever_others_are_held_out():
         strict=True,
     ):
         np.testing.assert_array_equal(test, test_2)
+
+
+@pytest.mark.parametrize("parameters", [{"n_patient_folds": 4, "shuffle": True}, {"patient_test_size": 0.25}])
+def test_every_magnification_has_a_draw_of_its_own(parameters):
+    _, y, patient, magnification = make_design(n_patients=20)
+    splits = split_all(LeaveOneMagnificationOut(**parameters, random_state=0), y, patient, magnification)
+    first = {magnification[test[0]]: frozenset(patient[test]) for _, test in reversed(splits)}
+    assert len(first) == len(set(first.values())) == 3
 
 
 def test_magnifications_are_held_out_in_numeric_order():
@@ -274,6 +308,16 @@ def test_groups_serve_where_routing_is_off_also_in_a_nested_search():
     plain = cross_validate(GaussianNB(), X, y, cv=cv, groups=groups)
     nested = cross_validate(search, X, y, cv=cv, groups=groups, params={"groups": groups}, error_score="raise")
     assert plain["test_score"].shape == nested["test_score"].shape == (6,)
+    with pytest.raises(ValueError, match=r'itself cross-validated needs routing on, or params=."groups"'):
+        cross_validate(search, X, y, cv=cv, groups=groups, error_score="raise")
+
+
+def test_permutation_test_without_routing_fails_as_the_notes_of_make_groups_say():
+    X, y, patient, magnification = make_design()
+    for names, error in ((patient, IndexError), ([f"p{p}" for p in patient], TypeError)):
+        groups = make_groups(names, magnification)
+        with pytest.raises(error):
+            permutation_test_score(GaussianNB(), X, y, cv=LeaveOneMagnificationOut(2), groups=groups)
 
 
 def test_cross_val_predict_works_where_all_are_held_out_and_refuses_a_subset():
@@ -390,6 +434,7 @@ def test_a_test_magnification_of_one_class_says_nothing_of_the_training_parts():
     _, y, patient, magnification = make_design()
     y = np.where(magnification == 200, 0, y)
     (message,) = warnings_of(LeaveOneMagnificationOut(3), y, patient, magnification)
+    assert "lower `n_patient_folds` or use a score" in message
     assert message.startswith("3 test parts have images of one class only (magnification 200 fold 0, magnification 200")
 
 
@@ -417,8 +462,11 @@ def test_data_of_one_class_or_none_do_not_warn(y):
         ({"patient": None, "magnification": None, "groups": [1, 1, 2, 2, 3, 3]}, "make_groups"),
         (
             {"patient": [1, 1, 1, 1, 2, 2]},
-            "Magnification 40 has 2 patients.*lower `n_patient_folds` to at most 2",
+            "Magnification 40 has 2 patients.*lower `n_patient_folds` to at most 2, hold out only others "
+            ".`magnifications`., or add patients",
         ),
+        ({"patient": [1] * 6}, "Magnification 40 has 1 patient, fewer than 3 folds; hold out only others"),
+        ({"patient": ["a", "a", "b", "b", "a ", "c"]}, r"white space only, \['a', 'a '\]"),
         ({"y": [0, 1, None, 1, 0, 1]}, "`y` is missing"),
     ],
 )
@@ -435,8 +483,26 @@ def test_unknown_held_out_magnification_is_refused():
 
 
 def test_empty_train_is_refused():
-    with pytest.raises(ValueError, match="Nothing is left to train on when fold 0 at magnification 40"):
+    words = "Nothing is left to train on when fold 0 at magnification 40.*; raise `n_patient_folds`, or add patients"
+    with pytest.raises(ValueError, match=words):
         LeaveOneMagnificationOut(1).split([1, 1], patient=["a", "a"], magnification=[40, 100])
+
+
+def test_a_hold_out_with_a_part_of_one_class_is_told_to_change_its_share():
+    patient, magnification, y = list("aabbc"), [40, 100, 40, 100, 40], [0, 0, 0, 0, 1]
+    training, test = warnings_of(
+        LeaveOneMagnificationOut(patient_test_size=0.5, random_state=0), y, patient, magnification
+    )
+    assert "fitted there; lower `patient_test_size`, or add patients." in training
+    assert "undefined there; raise `patient_test_size` or use a score" in test
+
+
+def test_a_hold_out_of_all_that_could_be_trained_on_is_told_to_change_its_share():
+    patient, magnification = list("abcdab"), [40, 40, 40, 40, 100, 100]
+    # this seed draws "a" and "b", as one in six does
+    cv = LeaveOneMagnificationOut(magnifications=[40], patient_test_size=0.5, random_state=8)
+    with pytest.raises(ValueError, match=r"Nothing is left to train on.*; lower `patient_test_size`, or add patients"):
+        cv.split(patient, patient=patient, magnification=magnification)
 
 
 def test_hold_out_of_single_patients_is_refused():

@@ -36,6 +36,15 @@ def test_the_first_wins_a_tie_also_past_one_without_a_score():
     assert refit_worst_magnification(results([NAN, 0.4, 0.5, 0.5], [NAN, 0.9, 0.6, 0.9])) == 2
 
 
+def test_a_candidate_without_a_score_on_a_fold_that_others_were_scored_on_does_not_win():
+    assert refit_worst_magnification(results([NAN, 0.6], [0.9, 0.8])) == 1
+    assert refit_worst_magnification(results([NAN, -0.9], [-0.1, -0.2])) == 1
+
+
+def test_where_no_candidate_has_all_scores_the_first_with_any_is_chosen():
+    assert refit_worst_magnification(results([NAN, NAN, 0.6], [NAN, 0.9, NAN])) == 1
+
+
 def test_a_fold_without_a_score_excuses_no_candidate_from_the_others():
     assert refit_worst_magnification(results([NAN, 0.7], [0.2, 0.6], [0.9, 0.8])) == 1
 

@@ -208,11 +208,12 @@ def test_a_splitter_gets_patients_and_magnifications_where_it_asks_for_them():
         SparseSignatureSelector(cv=cv).fit(X, y, patient=patient)
 
 
-def test_fixed_splits_are_refused_where_each_magnification_is_fitted_alone():
-    X, y, _, magnification = informative(n_features=5)
-    splits = list(KFold(2).split(X))
-    with pytest.raises(ValueError, match="the splits in `cv` would name other samples"):
-        SparseSignatureSelector(cv=splits, per_magnification=True).fit(X, y, magnification=magnification)
+@pytest.mark.parametrize("cv", [[(range(60), range(60, 120))], LeaveOneMagnificationOut(2)], ids=["fixed", "LOMO"])
+def test_splits_of_all_samples_are_refused_where_each_magnification_is_fitted_alone(cv):
+    X, y, patient, magnification = informative(n_features=5)
+    selector = SparseSignatureSelector(cv=cv, per_magnification=True)
+    with pytest.raises(ValueError, match="the splits of all samples in `cv` have no meaning"):
+        selector.fit(X, y, patient=patient, magnification=magnification)
 
 
 def test_folds_shrink_to_the_smallest_class():

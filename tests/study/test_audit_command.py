@@ -52,6 +52,18 @@ def test_the_counts_of_a_small_manifest_agree_with_a_count_by_hand(manifest):
     assert not re.search(r"Patients that were trained on are tested by .*GroupKFold", result.output)
 
 
+def test_a_damaged_image_stops_the_audit_unless_it_is_skipped(manifest):
+    manifest.with_name("P3-100X.bmp").write_bytes(b"BM")
+    result = _audit(manifest, "--folds", 2)
+    assert result.exit_code == 2
+    assert re.search(r"P3-100X\.bmp.*--skip-damaged", result.output, flags=re.DOTALL)
+    assert "on_damaged" not in result.output
+    with pytest.warns(UserWarning, match="1 of 8 image files cannot be read"):
+        result = _audit(manifest, "--folds", 2, "--skip-damaged")
+    assert result.exit_code == 0, result.output
+    assert "7 images of images.csv" in result.output
+
+
 def test_the_folds_of_the_study_are_shown_in_detail(manifest):
     rows = _cells(_audit(manifest, "--folds", 4, "--held-out", "100").output)
     assert rows["fold"][:3] == ["held out", "train (benign + malignant)", "test (benign + malignant)"]
@@ -72,11 +84,18 @@ def test_the_study_with_too_few_patients_is_named_and_the_rest_still_shown(manif
     result = _audit(manifest, "--folds", 5)
     assert result.exit_code == 0, result.output
     assert "LeaveOneMagnificationOut cannot be used: Magnification 40 has 4 patients" in result.output
-    assert "lower --folds to at most 4" in result.output
+    assert "lower --folds to at most 4, hold out only others (--held-out), or add patients." in result.output
     rows = _cells(result.output)
     assert rows["KFold, shuffled"][0] == "5"
     assert rows["LeaveOneMagnificationOut"][0] == "–"
     assert "Folds of LeaveOneMagnificationOut" not in result.output
+
+
+def test_one_fold_of_all_patients_is_named_by_the_options_of_the_command(manifest):
+    result = _audit(manifest, "--folds", 1)
+    assert result.exit_code == 0, result.output
+    assert "LeaveOneMagnificationOut cannot be used: Nothing is left to train on" in result.output
+    assert "of its patients; raise --folds, or add patients." in result.output
 
 
 @pytest.mark.parametrize(

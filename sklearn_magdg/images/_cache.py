@@ -10,12 +10,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import PIL
 
 from sklearn_magdg.images._decode import file_state
 
-_FORMAT = b"magdg 1\n"  # to be counted up whenever the same file would decode to other pixels
-_SOURCE = struct.Struct("<8s16sQq")  # format, digest of the path, size in bytes and time of change of the source
+_FORMAT = b"magdg 2\n"  # to be counted up whenever the same file would decode to other pixels
+_SOURCE = struct.Struct("<8s16s16s")  # format, digest of the path, digest of the state of the source
 _CHECKSUM = struct.Struct("<I")
 _A_DAY = 24 * 60 * 60
 
@@ -40,11 +41,10 @@ class ImageCache:
 
     def entry(self, path):
         """Entry of an image file as it is now; asked for before decoding, a change in between shows later."""
-        state = file_state(path)
-        key = f"{self.kind}\0".encode() + os.fsencode(os.path.abspath(path))
-        digest = hashlib.blake2b(key, digest_size=16)
-        name = digest.hexdigest()
-        head = _SOURCE.pack(_FORMAT, digest.digest(), state.st_size, state.st_mtime_ns)
+        state = _digest_state(file_state(path))
+        digest = _digest(f"{self.kind}\0".encode() + os.fsencode(os.path.abspath(path)))
+        name = digest.hex()
+        head = _SOURCE.pack(_FORMAT, digest, state)
         return Entry(os.path.join(self.folder, self.kind, name[:2], name[2:]), head)
 
     def load(self, entry, image):
@@ -64,25 +64,38 @@ class ImageCache:
 
         So a reader never meets half a file, whether two processes write it or one is killed.
         """
-        unfinished = self.unfinished / uuid.uuid4().hex
         with writing_to(self.folder):
-            os.makedirs(os.path.dirname(entry.file), exist_ok=True)
             try:
-                with open(unfinished, "xb") as file:
-                    file.write(entry.head + _checksum(image))
-                    file.write(image)
-                os.replace(unfinished, entry.file)
-            finally:
-                unfinished.unlink(missing_ok=True)
+                self._store(entry, image)
+            except FileNotFoundError:  # the folder has been removed meanwhile
+                self._store(entry, image)
 
-    def prepare(self):
-        """Make the folder for unfinished files, and remove from it what killed processes left a day ago."""
-        with writing_to(self.folder):
-            self.unfinished.mkdir(parents=True, exist_ok=True)
+    def _store(self, entry, image):
+        unfinished = self.unfinished / uuid.uuid4().hex
+        for folder in (self.unfinished, os.path.dirname(entry.file)):
+            os.makedirs(folder, exist_ok=True)
+        try:
+            with open(unfinished, "xb") as file:
+                file.write(entry.head + _checksum(image))
+                file.write(image)
+            self._move(unfinished, entry, image)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _move(self, unfinished, entry, image):
+        try:
+            os.replace(unfinished, entry.file)
+        except PermissionError:
+            # Windows replaces no file that another process reads; if that one is up to date, nothing is missing
+            if not self.load(entry, np.empty_like(image)):
+                raise
+
+    def clear(self):
+        """Remove what killed processes left unfinished a day ago."""
+        with writing_to(self.folder), suppress(FileNotFoundError):  # another process clears it too
             for file in self.unfinished.iterdir():
-                with suppress(FileNotFoundError):  # another process clears it too
-                    if time.time() - file.stat().st_mtime > _A_DAY:
-                        file.unlink()
+                if time.time() - file.stat().st_mtime > _A_DAY:
+                    file.unlink()
 
 
 @contextmanager
@@ -96,6 +109,16 @@ def writing_to(folder):
             f"Cannot write to the image cache ({error.strerror}); make room, choose another folder, or go without",
             os.fspath(folder),
         ) from error
+
+
+def _digest_state(state):
+    # a copy can keep size and time of modification; time of change (on Windows: of birth) and inode are the system's
+    fields = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+    return _digest(repr(fields).encode())
+
+
+def _digest(content):
+    return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def _checksum(image):

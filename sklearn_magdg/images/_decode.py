@@ -2,14 +2,12 @@
 
 import os
 import stat
-import struct
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-# What Pillow's decoders raise on damaged files, beside its own UnidentifiedImageError (an OSError).
-_DECODING_ERRORS = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error)
-_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+# By content, whatever a file is called: of all that Pillow knows, EPS would start Ghostscript on a stranger's file.
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")
 
 
 def read_image(path, size=224):
@@ -18,8 +16,8 @@ def read_image(path, size=224):
     Parameters
     ----------
     path : str or os.PathLike
-        Image file of any format that Pillow reads. Of several frames the first is taken. 16-bit grey
-        keeps its upper byte.
+        PNG, JPEG, TIFF, BMP, GIF, WebP, JPEG 2000 or PPM file, told by its content. Of several frames the first
+        is taken. 16-bit grey keeps its upper byte.
     size : int, default=224
         Height and width in pixels.
 
@@ -33,7 +31,7 @@ def read_image(path, size=224):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is no image, is no regular file, is cut off, has more pixels than
+        If the file is no image of these formats, is no regular file, is cut off, has more pixels than
         `PIL.Image.MAX_IMAGE_PIXELS`, or has pixels of 32 bits.
 
     Examples
@@ -94,11 +92,13 @@ def decode(path):
     """Upright RGB image of a file."""
     file_state(path)
     try:
-        with Image.open(path) as image:
+        with _open(path) as image:
             _refuse_bomb(image)
             ImageOps.exif_transpose(image, in_place=True)
             return _to_rgb(image)
-    except (*_DECODING_ERRORS, *_BOMBS) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # on a damaged file a decoder may raise anything
         raise _unreadable(path, error) from error
 
 
@@ -121,6 +121,13 @@ def _unreadable(path, error):
         "`sklearn_magdg.images.readable_images(paths)` is the mask of the files that can be read, and the loaders "
         'of `sklearn_magdg.datasets` drop the others with on_damaged="skip".'
     )
+
+
+def _open(path):
+    try:
+        return Image.open(path, formats=_FORMATS)
+    except UnidentifiedImageError:
+        raise ValueError(f"it does not begin as {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]} does") from None
 
 
 def _refuse_bomb(image):

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 
+from sklearn_magdg._words import name_some
 from sklearn_magdg.images._decode import decode
 from sklearn_magdg.images._paths import as_paths
 from sklearn_magdg.images._threads import map_threads
@@ -89,8 +90,7 @@ def readable_images(paths, *, n_jobs=None):
     faults = _map(_fault, paths, n_jobs)
     damaged = [fault for fault in faults if fault]
     if damaged:
-        shown = ", ".join(damaged[:5]) + (f" and {len(damaged) - 5} more" if len(damaged) > 5 else "")
-        warnings.warn(f"{len(damaged)} of {len(faults)} image files cannot be read: {shown}.", UserWarning)
+        warnings.warn(f"{len(damaged)} of {len(faults)} image files cannot be read: {name_some(damaged)}.", UserWarning)
     return np.array([fault is None for fault in faults], dtype=bool)
 
 

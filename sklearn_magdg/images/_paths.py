@@ -59,7 +59,7 @@ def _one_column(X):
         return _object_column(X) if any(isinstance(each, str | os.PathLike) for each in X) else None
     if not hasattr(X, "dtype") or getattr(X, "ndim", 1) > 2 or not hasattr(X, "__len__"):
         return None
-    if isinstance(X, np.ndarray) and X.dtype.kind not in "OU":
+    if isinstance(X, np.ndarray) and X.dtype.kind not in "OUT":
         return None
     column = np.asarray(X, dtype=object)
     column = column[:, 0] if column.ndim == 2 and column.shape[1] == 1 else column

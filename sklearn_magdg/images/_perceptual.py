@@ -1,12 +1,12 @@
 """A hash that two files of one picture have nearly in common."""
 
 import numpy as np
-from joblib import Parallel, delayed
 from PIL import Image
 from scipy.fft import dctn
 
 from sklearn_magdg.images._decode import decode
 from sklearn_magdg.images._identity import digest_pixels
+from sklearn_magdg.images._threads import map_threads
 
 _SIDE = 64  # pixels of the small grey picture
 _KEPT = 16  # frequencies per axis
@@ -49,8 +49,7 @@ def perceptual_hash(pixels):
 
 def fingerprints(paths, *, n_jobs=None):
     """Pixel digests `(n,)` as of `pixel_digests`, and perceptual hashes `(n, 255)`, each file decoded once."""
-    prints = Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(_fingerprint)(path) for path in paths)
-    digests, hashes = zip(*prints, strict=True)
+    digests, hashes = zip(*map_threads(_fingerprint, paths, n_jobs), strict=True)
     return np.array(digests, dtype=object), np.array(hashes)
 
 

@@ -42,7 +42,7 @@ def _load_or_decode(images, paths, cache, n_jobs):
         _decode_into(images[row], paths[row])
         cache.store(entries[row], images[row])
 
-    cache.prepare()
+    cache.clear()
     map_threads(decode_and_store, missing, n_jobs)
 
 
@@ -59,9 +59,9 @@ class ImageReader(TransformerMixin, BaseEstimator):
     cache : str or os.PathLike, default=None
         Folder for decoded images, made where it is missing: a file of 3 x `size` x `size` bytes per image,
         by absolute path, `size` and version of Pillow, that every later call takes instead of the image,
-        in whatever list and order, from any process. An image that changes its size in bytes or its time of
-        change is decoded anew, and so is a damaged file of the cache. The folder may be removed at any time.
-        None decodes every time.
+        in whatever list and order, from any process. An image whose size in bytes, time of modification, inode or
+        time of change (`st_ctime`) differs is decoded anew, and so is a damaged file of the cache. The folder may
+        be removed at any time, and be read-only once it holds every image. None decodes every time.
     n_jobs : int, default=None
         Number of decoding threads. None means 1 unless in a `joblib.parallel_config` context, -1 all
         processors.
@@ -130,8 +130,9 @@ class ImageReader(TransformerMixin, BaseEstimator):
         -------
         images : ndarray of shape (n_samples, size, size, 3), dtype uint8
             Without `cache` an array in memory. With `cache` a read-only memory map, so that memory does not
-            grow with the number of images: of a file without a name in that folder, which takes its own
-            3 x `size` x `size` bytes per image there until the array is gone.
+            grow with the number of images: of a file without a name in that folder, or in the system's
+            temporary folder where nothing can be written to that one. It takes its own 3 x `size` x `size`
+            bytes per image there until the array is gone.
         """
         self._validate_params()
         paths = as_paths(X)
@@ -156,17 +157,22 @@ class ImageReader(TransformerMixin, BaseEstimator):
 
     def _map(self, paths):
         n_rows = max(1, _BATCH_BYTES // (3 * self.size**2))
-        with self._open_unnamed() as file:
+        file, folder = _open_unnamed(self.cache)
+        with file:
             for start in range(0, len(paths), n_rows):
                 images = self._read(paths[start : start + n_rows])
-                with writing_to(self.cache):
+                with writing_to(folder):
                     _write(file, images)
             return _mapped(file).reshape(-1, self.size, self.size, 3)
 
-    def _open_unnamed(self):
-        with writing_to(self.cache):
-            os.makedirs(self.cache, exist_ok=True)
-            return tempfile.TemporaryFile(dir=self.cache, buffering=0)
+
+def _open_unnamed(folder):
+    """File without a name, and where it is: the folder, or the system's temporary one."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        return tempfile.TemporaryFile(dir=folder, buffering=0), folder
+    except OSError:  # a cache that holds every image may be read-only; any other is named when an image is kept
+        return tempfile.TemporaryFile(buffering=0), tempfile.gettempdir()
 
 
 def _write(file, images):

@@ -1,11 +1,13 @@
 import os
-import resource
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import PIL
@@ -79,7 +81,7 @@ def test_sizes_and_versions_of_pillow_are_kept_apart(paths, cache, monkeypatch):
 # --- what has changed ---
 
 
-@pytest.mark.parametrize("what", ["size", "time of change"])
+@pytest.mark.parametrize("what", ["size", "time of modification"])
 def test_a_changed_image_is_decoded_anew_and_takes_the_place_of_the_old(paths, cache, what, count_decoding):
     read(paths, cache)
     state = paths[2].stat()
@@ -95,6 +97,33 @@ def test_a_changed_image_is_decoded_anew_and_takes_the_place_of_the_old(paths, c
     count_decoding.clear()
     read(paths, cache)
     assert count_decoding == []
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["copied over", "moved into place"])
+def test_another_picture_of_equal_size_and_time_of_modification_is_not_taken_for_the_old(paths, cache, moved):
+    Image.new("RGB", (7, 5), "pink").save(paths[0], "BMP")
+    read(paths, cache)
+    old = paths[0].stat()
+    new = paths[0].with_name("new") if moved else paths[0]
+    while not new.exists() or new.stat().st_ctime_ns == old.st_ctime_ns:  # the system's clock ticks in milliseconds
+        Image.new("RGB", (7, 5), "plum").save(new, "BMP")
+        os.utime(new, ns=(old.st_atime_ns, old.st_mtime_ns))
+    new.replace(paths[0])
+    assert (paths[0].stat().st_size, paths[0].stat().st_mtime_ns) == (old.st_size, old.st_mtime_ns)
+    np.testing.assert_array_equal(read(paths, cache), decoded(paths))
+
+
+@pytest.mark.parametrize("changed", ["st_size", "st_mtime_ns", "st_ctime_ns", "st_ino"])
+def test_whatever_changes_in_the_state_of_a_file_shows(paths, cache, monkeypatch, changed, count_decoding):
+    state = {"st_size": 2**40, "st_mtime_ns": -(10**18), "st_ctime_ns": 10**18, "st_ino": 2**127}
+
+    def n_decoded(state):
+        monkeypatch.setattr(_cache, "file_state", lambda _: SimpleNamespace(**state))
+        read(paths[:1], cache)
+        return len(count_decoding)
+
+    other = state | {changed: state[changed] + 1}
+    assert [n_decoded(each) for each in (state, state, other, other)] == [1, 1, 2, 2]
 
 
 def test_an_image_that_changes_while_it_is_decoded_is_decoded_anew_next_time(paths, cache, monkeypatch):
@@ -145,12 +174,9 @@ def test_a_damaged_entry_is_written_anew(paths, cache, damage, count_decoding):
     assert file.read_bytes() == content
 
 
-def test_an_entry_moved_to_another_name_is_not_taken(paths, cache):
+def test_an_entry_moved_to_another_name_is_not_taken(paths, cache, monkeypatch):
     state = paths[0].stat()
-    contents = [path.read_bytes().ljust(4000, b"\0") for path in paths[:2]]  # PNG readers leave out what follows
-    for path, content in zip(paths, contents, strict=False):
-        path.write_bytes(content)
-        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    monkeypatch.setattr(_cache, "file_state", lambda _: state)
     read(paths[:2], cache)
     entry_of(paths[1], cache).replace(entry_of(paths[0], cache))
     np.testing.assert_array_equal(read(paths[:2], cache), decoded(paths[:2]))
@@ -180,6 +206,7 @@ def test_a_damaged_image_leaves_nothing_half_written(paths, cache):
 @contextmanager
 def no_file_over_60_bytes():
     """The system refuses to write on, as on a full disk; not a fixture, for pytest writes its own log in between."""
+    resource = pytest.importorskip("resource", reason="there are no such limits on Windows")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (60, hard))
     try:
@@ -209,6 +236,51 @@ def test_an_entry_that_cannot_be_replaced_is_an_error_and_leaves_nothing(paths, 
     assert unfinished(cache) == []
 
 
+@pytest.mark.parametrize("when", ["before the decoding", "before the move"])
+def test_the_folder_may_be_removed_while_images_are_written(paths, cache, monkeypatch, when):
+    def remove_once(*arguments):
+        patch.undo()
+        shutil.rmtree(cache)
+        return real(*arguments)
+
+    module, name = {"before the decoding": (_decode, "decode"), "before the move": (os, "replace")}[when]
+    real = getattr(module, name)
+    read(paths[:3], cache)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, remove_once)
+        np.testing.assert_array_equal(read(paths, cache), decoded(paths))
+    assert entries(cache) == sorted(entry_of(path, cache) for path in paths[3:])
+    assert unfinished(cache) == []
+
+
+def deny_replacing(monkeypatch, *, by_another):
+    """As Windows does while another process, which may have been first, has the entry open."""
+
+    def replace(unfinished, file, real=os.replace):
+        if by_another:
+            real(unfinished, file)
+        raise PermissionError(13, "Access is denied", unfinished, 5, file)
+
+    monkeypatch.setattr(os, "replace", replace)
+
+
+def test_an_entry_that_another_process_wrote_first_and_holds_open_is_enough(paths, cache, monkeypatch):
+    deny_replacing(monkeypatch, by_another=True)
+    np.testing.assert_array_equal(read(paths, cache), decoded(paths))
+    assert len(entries(cache)) == 7
+
+
+@pytest.mark.parametrize("outdated", [False, True])
+def test_denied_replacing_without_an_entry_that_holds_the_image_is_an_error(paths, cache, monkeypatch, outdated):
+    if outdated:
+        read(paths, cache)
+        os.utime(paths[0], (1, 1))
+    deny_replacing(monkeypatch, by_another=False)
+    with pytest.raises(PermissionError, match=r"Cannot write to the image cache \(Access is denied\)"):
+        read(paths, cache)
+    assert unfinished(cache) == []
+
+
 def test_what_killed_processes_left_is_removed_a_day_later(paths, cache):
     read(paths[:1], cache)
     old, young = cache / "unfinished" / "old", cache / "unfinished" / "young"
@@ -224,7 +296,7 @@ def test_what_killed_processes_left_is_removed_a_day_later(paths, cache):
 # --- several processes ---
 
 WRITER = """
-import os, resource, signal, sys
+import os, signal, sys
 from sklearn_magdg.images import ImageReader
 cache, *paths = sys.argv[1:]
 {before}
@@ -232,10 +304,19 @@ images = ImageReader(5, cache=cache).transform(paths)
 sys.stdout.buffer.write(images.tobytes())
 """
 KILLED_WITHIN_A_WRITE = """
+import resource
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 resource.setrlimit(resource.RLIMIT_FSIZE, (60, 60))
 """
 KILLED_BEFORE_THE_MOVE = "os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)"
+HELD_BEFORE_THE_MOVE = """
+def hold(unfinished, file, replace=os.replace):
+    os.replace = replace
+    print(unfinished, flush=True)
+    sys.stdin.readline()
+    replace(unfinished, file)
+os.replace = hold
+"""
 WRITING_FOR_EVER = """
 while True:
     for path in paths:
@@ -246,35 +327,55 @@ while True:
 
 def start_writer(paths, cache, before=""):
     code = WRITER.format(before=before)
-    return subprocess.Popen([sys.executable, "-c", code, cache, *paths], stdout=subprocess.PIPE)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-c", code, cache, *paths], **pipes)
+
+
+posix = pytest.mark.skipif(os.name == "nt", reason="there are no such signals on Windows")
+
+
+def test_threads_that_write_one_entry_at_once_do_not_meet(paths, cache, monkeypatch):
+    both_written = threading.Barrier(2, timeout=10)
+
+    def replace(*files, real=os.replace):
+        both_written.wait()
+        real(*files)
+
+    monkeypatch.setattr(os, "replace", replace)
+    images = ImageReader(SIZE, cache=cache, n_jobs=2).transform([paths[0]] * 2)
+    np.testing.assert_array_equal(images, decoded([paths[0]] * 2))
 
 
 @pytest.mark.slow
 def test_processes_that_write_at_once_all_read_the_images(paths, cache):
-    writers = [start_writer(paths, cache) for _ in range(2)]
-    for writer in writers:
-        output, _ = writer.communicate(timeout=60)
-        assert output == decoded(paths).tobytes()
+    writers = [start_writer(paths, cache, HELD_BEFORE_THE_MOVE) for _ in range(2)]
+    held = [writer.stdout.readline() for writer in writers]
+    both = unfinished(cache)
+    outputs = [writer.communicate(b"go\n", timeout=60)[0] for writer in writers]
+    assert sorted(line.strip().decode() for line in held) == sorted(map(str, both))
+    assert outputs == [decoded(paths).tobytes()] * 2
     assert len(entries(cache)) == 7
     assert unfinished(cache) == []
 
 
 @pytest.mark.slow
+@posix
 @pytest.mark.parametrize(
     ("before", "end", "n_bytes"),
-    [(KILLED_WITHIN_A_WRITE, signal.SIGXFSZ, 60), (KILLED_BEFORE_THE_MOVE, signal.SIGKILL, PIXEL_BYTES + 44)],
+    [(KILLED_WITHIN_A_WRITE, "SIGXFSZ", 60), (KILLED_BEFORE_THE_MOVE, "SIGKILL", PIXEL_BYTES + 44)],
     ids=["within a write", "before the move"],
 )
 def test_a_killed_writer_leaves_no_entry(paths, cache, before, end, n_bytes):
     writer = start_writer(paths, cache, before)
     writer.communicate(timeout=60)
-    assert writer.returncode == -end
+    assert writer.returncode == -getattr(signal, end)
     assert entries(cache) == []
     assert [file.stat().st_size for file in unfinished(cache)] == [n_bytes]
     np.testing.assert_array_equal(read(paths, cache), decoded(paths))
 
 
 @pytest.mark.slow
+@posix
 def test_a_writer_killed_at_any_time_leaves_whole_entries_only(paths, cache, count_decoding):
     writer = start_writer(paths, cache, WRITING_FOR_EVER)
     while len(entries(cache)) < 7 and writer.poll() is None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import EpsImagePlugin, Image, PngImagePlugin
 
 from sklearn_magdg.images import read_image, readable_images, resize_images
 
@@ -183,11 +183,60 @@ def test_files_that_are_no_images_are_refused_by_name(tmp_path, content):
         read_image(file, 5)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Ghostscript has other names on Windows")
+def test_no_other_program_is_started_for_a_file_that_is_no_image(tmp_path, monkeypatch):
+    ghostscript, mark = tmp_path / "gs", tmp_path / "mark"
+    ghostscript.write_text(f"#!/bin/sh\necho started >> '{mark}'\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # not yet looked for
+    file = save(tmp_path, Image.new("RGB", (7, 5)), "drawing.eps").rename(tmp_path / "image.png")
+    with pytest.raises(ValueError, match=r"image\.png' as an image \(it does not begin as PNG, JPEG,.*or PPM does\)"):
+        read_image(file, 5)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "MPO", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM"])
+def test_a_format_is_told_by_content_whatever_the_name(tmp_path, format):
+    frames = [Image.new("RGB", (7, 5), (90, 90, 90))] * 2
+    several = {"save_all": True, "append_images": frames[1:]} if format == "MPO" else {}
+    file = save(tmp_path, frames[0], "image.dat", format=format, **several)
+    with Image.open(file) as saved:
+        assert saved.format == format
+    np.testing.assert_allclose(read_image(file, 3).astype(int), 90, atol=1)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, NotImplementedError, AttributeError, AssertionError, UserWarning])
+@pytest.mark.parametrize("step", ["_open", "load"])
+def test_whatever_a_decoder_raises_the_file_is_named(tmp_path, monkeypatch, step, error):
+    def fail(*_):
+        raise error("decoder failed")
+
+    file = save(tmp_path, Image.new("RGB", (7, 5)))
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, step, fail)
+    with pytest.raises(ValueError, match=r"image\.png' as an image \(decoder failed\)"):
+        read_image(file, 5)
+    with pytest.warns(UserWarning, match=r"image\.png' \(decoder failed\)"):
+        assert readable_images([file, save(tmp_path, Image.new("RGB", (7, 5)), "whole.bmp")]).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+def test_what_is_no_fault_of_the_file_is_not_called_one(tmp_path, monkeypatch, error):
+    def fail(_):
+        raise error
+
+    file = save(tmp_path, Image.new("RGB", (7, 5)))
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", fail)
+    with pytest.raises(error):
+        readable_images([file])
+
+
 def test_a_folder_is_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match=r"as an image \(it is no regular file"):
         read_image(tmp_path, 5)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such pipes on Windows")
 def test_a_pipe_is_refused_at_once(tmp_path):
     pipe, faults = tmp_path / "pipe.png", []
     os.mkfifo(pipe)

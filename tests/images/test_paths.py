@@ -35,6 +35,15 @@ def test_paths_are_recognised_in_every_container(collection):
     assert found.tolist() == NAMES
 
 
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="NumPy has it from 2.0 on")
+def test_paths_are_recognised_in_numpys_own_text_of_any_length():
+    text = np.dtypes.StringDType(na_object=None)
+    for names in (np.array(NAMES, dtype=text), np.array(NAMES, dtype=text)[:, None]):
+        assert as_paths(names).tolist() == NAMES
+    with pytest.raises(ValueError, match="position 1 is None"):
+        as_paths(np.array(["a.png", None], dtype=text))
+
+
 @pytest.mark.parametrize(
     "other",
     [

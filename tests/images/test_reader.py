@@ -2,6 +2,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import tempfile
 import tracemalloc
 
 import numpy as np
@@ -123,6 +124,39 @@ def test_mapped_images_reach_other_processes(tmp_path):
     scores = cross_validate(model, images, y, cv=2, n_jobs=2, error_score="raise")["test_score"]
     assert scores.tolist() == [0.75, 0.75]
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(images)), images)
+
+
+def refuse_unnamed_files(monkeypatch, folder, error):
+    """As a file system that is read-only, whose refusal would not stop a superuser that runs the tests."""
+
+    def refuse(*, dir=None, real=tempfile.TemporaryFile, **options):
+        if dir == folder:
+            raise error
+        return real(dir=dir, **options)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "denied"), OSError(30, "read-only")], ids=str)
+def test_a_cache_that_holds_every_image_may_be_read_only(paths, tmp_path, monkeypatch, count_decoding, error):
+    cache = tmp_path / "cache"
+    expected = np.array(ImageReader(5, cache=cache).transform(paths))
+    refuse_unnamed_files(monkeypatch, cache, error)
+    images = ImageReader(5, cache=cache).transform(paths)
+    np.testing.assert_array_equal(images, expected)
+    assert isinstance(images, np.memmap)
+    assert len(count_decoding) == 7
+
+
+def test_the_temporary_folder_is_named_when_it_is_full(paths, tmp_path, monkeypatch):
+    def write(*_):
+        raise OSError(28, "No space left on device")
+
+    refuse_unnamed_files(monkeypatch, tmp_path, PermissionError(13, "denied"))
+    monkeypatch.setattr(_reader, "_write", write)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        ImageReader(5, cache=tmp_path).transform(paths)
+    assert caught.value.filename == tempfile.gettempdir()
 
 
 def test_a_cache_that_cannot_be_made_is_named(paths):

@@ -1,7 +1,7 @@
 """Arrays to numbers: calibration, magnifications, patients, and scorers that know them."""
 
 from sklearn_magdg.metrics._bootstrap import patient_bootstrap, patient_bootstrap_difference
-from sklearn_magdg.metrics._brier import brier_decomposition
+from sklearn_magdg.metrics._brier import brier_decomposition, brier_score
 from sklearn_magdg.metrics._calibration import expected_calibration_error, smooth_calibration_error
 from sklearn_magdg.metrics._leakage import magnification_leakage
 from sklearn_magdg.metrics._magnification import by_magnification, worst_magnification
@@ -22,6 +22,7 @@ from sklearn_magdg.metrics._scorers import (
 
 __all__ = [
     "brier_decomposition",
+    "brier_score",
     "by_magnification",
     "expected_calibration_error",
     "magnification_leakage",

@@ -5,19 +5,22 @@ from numbers import Integral
 import numpy as np
 
 
-def assign_bins(probability, weight, n_bins, strategy):
-    """Bin (n,) of every sample: of equal width, or of equal weight with ties together."""
+def check_bins(n_bins, strategy):
     if not isinstance(n_bins, Integral) or n_bins < 1:
         raise ValueError(f"`n_bins` must be an integer of at least 1, got {n_bins!r}.")
+    if strategy not in ("uniform", "quantile"):
+        raise ValueError(f'`strategy` must be "uniform" or "quantile", got {strategy!r}.')
+
+
+def assign_bins(probability, weight, n_bins, strategy):
+    """Bin (n,) of every sample: of equal width, or of equal weight with ties together."""
     if strategy == "uniform":
         # open below, closed above, as in `sklearn.calibration.calibration_curve`
         return np.searchsorted(np.linspace(0, 1, n_bins + 1)[1:-1], probability)
-    if strategy == "quantile":
-        values, position = np.unique(probability, return_inverse=True)
-        mass = np.bincount(position, weights=weight, minlength=len(values))
-        middle = (np.cumsum(mass) - mass / 2) / mass.sum()
-        return np.minimum(n_bins * middle, n_bins - 1).astype(int)[position]
-    raise ValueError(f'`strategy` must be "uniform" or "quantile", got {strategy!r}.')
+    values, position = np.unique(probability, return_inverse=True)
+    mass = np.bincount(position, weights=weight, minlength=len(values))
+    middle = (np.cumsum(mass) - mass / 2) / mass.sum()
+    return np.minimum(n_bins * middle, n_bins - 1).astype(int)[position]
 
 
 def bin_means(values, bins, weight):

@@ -1,11 +1,11 @@
-"""The Brier score taken apart into miscalibration, discrimination and uncertainty."""
+"""The Brier score, and its parts: miscalibration, discrimination and uncertainty."""
 
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.isotonic import IsotonicRegression
+from sklearn.isotonic import isotonic_regression
 
-from sklearn_magdg.metrics._bins import assign_bins, bin_means
+from sklearn_magdg.metrics._bins import assign_bins, bin_means, check_bins
 from sklearn_magdg.metrics._probabilities import check_probabilities
 
 
@@ -16,6 +16,61 @@ class BrierDecomposition(NamedTuple):
     miscalibration: float
     discrimination: float
     uncertainty: float
+
+
+def brier_score(y_true, y_proba, *, sample_weight=None, pos_label=None, labels=None):
+    r"""Brier score: mean squared distance of probabilities to outcomes.
+
+    With :math:`p_{ik}` the probability of class k and :math:`y_{ik}` 1 for the class of sample i, else 0, it is
+
+    .. math:: \frac{1}{n} \sum_i (p_{i1} - y_{i1})^2 \text{ for two classes,} \quad
+              \frac{1}{n} \sum_i \sum_k (p_{ik} - y_{ik})^2 \text{ for more.}
+
+    It is `sklearn.metrics.brier_score_loss` that takes labels of any kind without `pos_label`, and a part of the data
+    with one class where `labels` names all.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        Labels; numbers or strings.
+    y_proba : array-like of shape (n_samples,), (n_samples, 2) or (n_samples, n_classes)
+        Probabilities: of `pos_label` alone, or of all sorted labels.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of at least 0.
+    pos_label : label, default=None
+        The class of a single column. `None` is the last of the sorted labels.
+    labels : array-like, default=None
+        All labels, sorted, where `y_true` may lack some. `None` takes those of `y_true`.
+
+    Returns
+    -------
+    float
+        In [0, 1] for two classes, in [0, 2] for more; smaller is better.
+
+    Raises
+    ------
+    ValueError
+        If probabilities leave [0, 1] or rows do not sum to 1, if lengths differ, if a label is missing, or if labels
+        and columns do not match.
+
+    References
+    ----------
+    .. [1] G. W. Brier, "Verification of Forecasts Expressed in Terms of Probability", Monthly Weather Review 78(1),
+       1950, equation 2.
+
+    Examples
+    --------
+    >>> from sklearn_magdg.metrics import brier_score, by_magnification
+    >>> y_true, y_proba = ["benign", "malignant", "malignant"], [0.5, 0.5, 0.75]
+    >>> brier_score(y_true, y_proba)
+    0.1875
+    >>> by_magnification(brier_score, y_true, y_proba, magnification=[40, 40, 100])
+    {40: 0.25, 100: 0.0625}
+    """
+    indicators, probabilities, weight = check_probabilities(
+        y_true, y_proba, sample_weight=sample_weight, pos_label=pos_label, labels=labels
+    )
+    return float(np.average(np.sum((probabilities - indicators) ** 2, axis=1), weights=weight))
 
 
 def brier_decomposition(
@@ -62,9 +117,9 @@ def brier_decomposition(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of at least 0.
     pos_label : label, default=None
-        The class of a single column. `None` is the last of the sorted labels.
+        The class of a single column, and the one looked at of two. `None` is the last of the sorted labels.
     labels : array-like, default=None
-        All labels, where `y_true` may lack some. `None` takes those of `y_true`.
+        All labels, sorted, where `y_true` may lack some. `None` takes those of `y_true`.
 
     Returns
     -------
@@ -87,8 +142,10 @@ def brier_decomposition(
     Notes
     -----
     Miscalibration of either method is above 0 even for calibrated probabilities, the more the fewer samples: the
-    observed frequencies scatter [4]_. The excess of REL is about
-    :math:`\sum_b \bar y_b (1 - \bar y_b) / n` for n samples, which [5]_ takes off.
+    observed frequencies scatter [4]_, and the isotonic regression follows them too. The excess of REL is about
+    :math:`\sum_b \bar y_b (1 - \bar y_b) / n` for n independent samples, which [5]_ takes off. Images of one patient
+    are not independent, so that theirs is larger; `pool_by_patient` first gives samples that are. Bins also hide the
+    errors of opposite sign within one of them.
 
     References
     ----------
@@ -114,6 +171,7 @@ def brier_decomposition(
     """
     if method not in ("corp", "binned"):
         raise ValueError(f'`method` must be "corp" or "binned", got {method!r}.')
+    check_bins(n_bins, strategy)
     indicators, probabilities, weight = check_probabilities(
         y_true, y_proba, sample_weight=sample_weight, pos_label=pos_label, labels=labels
     )
@@ -125,10 +183,14 @@ def brier_decomposition(
     return BrierDecomposition(*(float(part) for part in np.sum(parts, axis=0)))
 
 
-def recalibrate(indicator, probability, weight=None):
+def recalibrate(indicator, probability, weight):
     """Isotonic regression of the outcome on the probability, at every sample (n,)."""
-    isotonic = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
-    return isotonic.fit(probability, indicator, sample_weight=weight).predict(probability)
+    # `IsotonicRegression` would pool probabilities closer than 1e-15, as those of a sure model are
+    values, position = np.unique(probability, return_inverse=True)
+    total, occurred = np.bincount(position, weights=weight), np.bincount(position, weights=weight * indicator)
+    counted = total > 0
+    recalibrated = isotonic_regression(occurred[counted] / total[counted], sample_weight=total[counted])
+    return np.interp(probability, values[counted], recalibrated)
 
 
 def _decompose(indicator, probability, weight):

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.fft import dct, idct
 from scipy.optimize import brentq
 
-from sklearn_magdg.metrics._bins import assign_bins, bin_means
+from sklearn_magdg.metrics._bins import assign_bins, bin_means, check_bins
 from sklearn_magdg.metrics._probabilities import check_probabilities
 
 # Cells of [0, 1] of the smooth error: a bandwidth as small as 0.001 still spans 16 of them.
@@ -35,7 +35,9 @@ def expected_calibration_error(
 
     Both are above 0 even for calibrated probabilities, because frequencies scatter, and the more so the more bins.
     `debias=True` takes the estimated variance :math:`\bar y_b (1 - \bar y_b) / (n_b - 1)` of every frequency off its
-    squared distance [3]_ [4]_, and returns 0 where less than nothing is left.
+    squared distance [3]_ [4]_, and returns 0 where less than nothing is left. That removes the scatter of
+    the frequencies, and only for independent samples: images of one patient scatter more, so pool them first
+    (`pool_by_patient`). What errors of opposite sign hide inside a bin stays hidden.
 
     Parameters
     ----------
@@ -56,9 +58,9 @@ def expected_calibration_error(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of at least 0.
     pos_label : label, default=None
-        The class of a single column. `None` is the last of the sorted labels.
+        The class of a single column, and the one looked at of two. `None` is the last of the sorted labels.
     labels : array-like, default=None
-        All labels, where `y_true` may lack some. `None` takes those of `y_true`.
+        All labels, sorted, where `y_true` may lack some. `None` takes those of `y_true`.
 
     Returns
     -------
@@ -88,6 +90,7 @@ def expected_calibration_error(
     0.18
     """
     _check_norm(norm, debias)
+    check_bins(n_bins, strategy)
     outcome, confidence, weight = _top_label(y_true, y_proba, sample_weight, pos_label, labels)
     bins = assign_bins(confidence, weight, n_bins, strategy)
     share = np.bincount(bins, weights=weight) / weight.sum()
@@ -118,9 +121,9 @@ def smooth_calibration_error(y_true, y_proba, *, sample_weight=None, pos_label=N
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of at least 0.
     pos_label : label, default=None
-        The class of a single column. `None` is the last of the sorted labels.
+        The class of a single column, and the one looked at of two. `None` is the last of the sorted labels.
     labels : array-like, default=None
-        All labels, where `y_true` may lack some. `None` takes those of `y_true`.
+        All labels, sorted, where `y_true` may lack some. `None` takes those of `y_true`.
 
     Returns
     -------

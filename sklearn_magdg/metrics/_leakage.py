@@ -44,7 +44,8 @@ def magnification_leakage(
     At chance no linear function of the embedding that generalises to new patients was found; a nonlinear one, or one
     that more images would show, may exist. The interval draws patients with replacement and takes the probes' guesses
     as given, so it covers less than it says: where nothing was told, 86 to 93 % of simulated intervals of
-    95 % held chance.
+    95 % held chance. Nor does it know of the folds, which with few patients move the estimate by some hundredths from
+    seed to seed: look at several seeds.
 
     Parameters
     ----------

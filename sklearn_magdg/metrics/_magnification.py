@@ -1,9 +1,13 @@
 """A metric at every magnification, and at the worst."""
 
+from functools import partial
+
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from sklearn_magdg._metadata import encode_magnification
+from sklearn_magdg._metadata import as_column, encode, encode_magnification
+from sklearn_magdg.metrics._probabilities import check_present
+from sklearn_magdg.metrics._signature import parameters_of
 
 
 def by_magnification(metric, y_true, y_score, *, magnification, sample_weight=None, patient=None):
@@ -13,8 +17,10 @@ def by_magnification(metric, y_true, y_score, *, magnification, sample_weight=No
     ----------
     metric : callable
         `metric(y_true, y_score)` -> float; called with `sample_weight` and `patient` as well where they are given.
-        A metric undefined for images of one class, such as `sklearn.metrics.roc_auc_score`, warns and gives nan
-        for a magnification that has no others; the Brier score is defined everywhere.
+        A metric of probabilities with a parameter `labels` that is not bound gets all labels of `y_true`, as a
+        magnification may lack some. One that is undefined for images of one class, such as
+        `sklearn.metrics.roc_auc_score` or `patient_roc_auc`, then warns and gives nan; the Brier score is defined
+        everywhere.
     y_true : array-like of shape (n_samples,)
         Labels.
     y_score : array-like of shape (n_samples,) or (n_samples, n_classes)
@@ -34,7 +40,7 @@ def by_magnification(metric, y_true, y_score, *, magnification, sample_weight=No
     Raises
     ------
     ValueError
-        If there are no samples, lengths differ or a magnification is missing.
+        If there are no samples, lengths differ or a label, magnification or patient is missing.
 
     Examples
     --------
@@ -44,17 +50,41 @@ def by_magnification(metric, y_true, y_score, *, magnification, sample_weight=No
     {'40X': 1.0, '100X': 0.5}
     """
     check_consistent_length(y_true, y_score, sample_weight, patient)
+    check_present(y_true, "y_true")
     y_true, y_score = np.asarray(y_true), np.asarray(y_score)
     if not len(y_true):
         raise ValueError("A metric by magnification needs at least one sample, got none.")
     codes, names = encode_magnification(magnification, len(y_true))
-    given = {"sample_weight": sample_weight, "patient": patient}
-    given = {name: np.asarray(values) for name, values in given.items() if values is not None}
+    given = {}
+    if sample_weight is not None:
+        given["sample_weight"] = np.asarray(sample_weight)
+    if patient is not None:
+        encode(patient, "patient", len(y_true))  # names what is missing by its place among all samples
+        given["patient"] = as_column(patient, "patient")
+    metric = _naming_labels(metric, y_true, y_score)
     values = {}
     for code, name in enumerate(names):
         rows = codes == code
         values[name] = metric(y_true[rows], y_score[rows], **{key: each[rows] for key, each in given.items()})
     return values
+
+
+def _naming_labels(metric, y_true, y_score):
+    """The metric with all labels bound, where it takes them and scores are not labels themselves."""
+    asked = parameters_of(metric).get("labels")
+    if asked is None or asked.default is not None or y_score.dtype.kind != "f" or y_true.dtype.kind == "f":
+        return metric
+    return partial(metric, labels=np.unique(y_true))
+
+
+def check_numbers(values):
+    """Refuse a metric that gave something else than one number at a magnification."""
+    for name, value in values.items():
+        if np.ndim(value):
+            raise ValueError(
+                f"The worst magnification needs a metric of one number, got a {type(value).__name__} of "
+                f"{len(value)} at {name!r}; wrap the metric in a function that returns one of them."
+            )
 
 
 def worst_magnification(
@@ -77,7 +107,7 @@ def worst_magnification(
     Raises
     ------
     ValueError
-        As in `by_magnification`.
+        As in `by_magnification`, and if the metric returns several numbers.
 
     Examples
     --------
@@ -89,5 +119,6 @@ def worst_magnification(
     values = by_magnification(
         metric, y_true, y_score, magnification=magnification, sample_weight=sample_weight, patient=patient
     )
+    check_numbers(values)
     worst = np.min if greater_is_better else np.max
     return float(worst(list(values.values())))

@@ -8,7 +8,8 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import unique_labels
 
 from sklearn_magdg._metadata import encode
-from sklearn_magdg.metrics._probabilities import check_probabilities, check_rows
+from sklearn_magdg.metrics._brier import brier_score
+from sklearn_magdg.metrics._probabilities import check_present, check_probabilities, check_rows
 
 
 class PooledPatients(NamedTuple):
@@ -41,8 +42,8 @@ def patient_recognition_rate(y_true, y_pred, *, patient):
     Raises
     ------
     ValueError
-        If there are no samples, lengths differ, a patient is missing, or labels are text on one side and numbers on
-        the other.
+        If there are no samples, lengths differ, a label or patient is missing, or labels are text on one side and
+        numbers on the other.
 
     References
     ----------
@@ -56,6 +57,8 @@ def patient_recognition_rate(y_true, y_pred, *, patient):
     0.3333333333333333
     """
     check_consistent_length(y_true, y_pred)
+    check_present(y_true, "y_true")
+    check_present(y_pred, "y_pred")
     y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
     if not len(y_true):
         raise ValueError("`patient_recognition_rate` needs at least one sample, got none.")
@@ -124,7 +127,7 @@ def patient_roc_auc(y_true, y_proba, *, patient, pos_label=None, labels=None):
     pos_label : label, default=None
         The class of a single column. `None` is the last of the sorted labels.
     labels : array-like, default=None
-        All labels, where `y_true` may lack some. `None` takes those of `y_true`.
+        All labels, sorted, where `y_true` may lack some. `None` takes those of `y_true`.
 
     Returns
     -------
@@ -148,7 +151,10 @@ def patient_roc_auc(y_true, y_proba, *, patient, pos_label=None, labels=None):
     >>> patient_roc_auc([0, 0, 0, 1, 1], [0.1, 0.2, 0.9, 0.5, 0.3], patient=list("aabcc"))
     0.5
     """
-    indicators, probabilities = _pooled_columns(y_true, y_proba, patient, pos_label, labels)
+    pooled = pool_by_patient(y_true, y_proba, patient=patient)
+    indicators, probabilities, _ = check_probabilities(
+        pooled.y_true, pooled.y_proba, pos_label=pos_label, labels=labels
+    )
     areas = [roc_auc_score(y, p) for y, p in zip(indicators.T, probabilities.T, strict=True)]
     return float(np.mean(areas))
 
@@ -178,8 +184,8 @@ def patient_brier_score(y_true, y_proba, *, patient, pos_label=None, labels=None
     >>> round(patient_brier_score([0, 0, 1], [0.2, 0.6, 0.8], patient=list("aab")), 2)
     0.1
     """
-    indicators, probabilities = _pooled_columns(y_true, y_proba, patient, pos_label, labels)
-    return float(np.mean(np.sum((probabilities - indicators) ** 2, axis=1)))
+    pooled = pool_by_patient(y_true, y_proba, patient=patient)
+    return brier_score(pooled.y_true, pooled.y_proba, pos_label=pos_label, labels=labels)
 
 
 def _refuse_several_labels(names, codes, y_true, label):
@@ -191,9 +197,3 @@ def _refuse_several_labels(names, codes, y_true, label):
             f"`patient` {names[patient]!r} has images of several labels, {found}; pool by a unit of one label, such as "
             f"the slide."
         )
-
-
-def _pooled_columns(y_true, y_proba, patient, pos_label, labels):
-    """Indicators and probabilities of the patients, as in `check_probabilities`."""
-    pooled = pool_by_patient(y_true, y_proba, patient=patient)
-    return check_probabilities(pooled.y_true, pooled.y_proba, pos_label=pos_label, labels=labels)[:2]

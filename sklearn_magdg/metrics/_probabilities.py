@@ -23,18 +23,22 @@ def check_probabilities(y_true, y_proba, *, sample_weight=None, pos_label=None, 
     _check_pos_label(pos_label, labels)
     indicators = (y_true[:, None] == labels).astype(float)
     # the two columns of two classes say the same: one is enough, and sets the scale
-    first = 1 if len(labels) == 2 else 0
-    return indicators[:, first:], y_proba[:, first:], weight
+    columns = _positive_column(labels, pos_label) if len(labels) == 2 else slice(None)
+    return indicators[:, columns], y_proba[:, columns], weight
+
+
+def _positive_column(labels, pos_label):
+    return [1 if pos_label is None else labels.tolist().index(pos_label)]
 
 
 def check_rows(y_true, y_proba):
     """Labels (n,) and probabilities (n,) or (n, n_columns) of as many samples, none missing or out of range."""
+    check_present(y_true, "y_true")
     y_true = column_or_1d(y_true)
     y_proba = check_array(y_proba, ensure_2d=False, dtype=np.float64, input_name="y_proba")
     _check_length(y_true, y_proba)
-    _check_present(y_true)
     _check_range(y_proba)
-    return y_true, y_proba
+    return y_true, np.clip(y_proba, 0, 1)
 
 
 def _check_length(y_true, y_proba):
@@ -42,19 +46,23 @@ def _check_length(y_true, y_proba):
         raise ValueError(f"`y_true` has {len(y_true)} samples and `y_proba` has {len(y_proba)}; give one row each.")
 
 
-def _check_present(y_true):
-    missing = np.flatnonzero(pd.isna(y_true))
+def check_present(values, name):
+    """Refuse missing values, of samples with one value or several each."""
+    # a list goes through `object`: NumPy alone would turn ["a", nan] into the text "nan"
+    values = np.asarray(values, dtype=object if isinstance(values, list | tuple) else None)
+    missing = np.flatnonzero(pd.isna(values).any(axis=tuple(range(1, values.ndim))))
     if len(missing):
         raise ValueError(
-            f"`y_true` is missing for {len(missing)} samples (the first at position {missing[0]}); drop these samples."
+            f"`{name}` is missing for {len(missing)} samples (the first at position {missing[0]}); drop these samples."
         )
 
 
 def _check_range(y_proba):
-    if y_proba.min() < 0 or y_proba.max() > 1:
+    # a sum of probabilities, in single precision at worst, goes beyond 1 by rounding
+    if y_proba.min() < -1e-6 or y_proba.max() > 1 + 1e-6:
         raise ValueError(
-            f"`y_proba` must hold probabilities in [0, 1], got values from {y_proba.min():.3g} to "
-            f"{y_proba.max():.3g}; pass `predict_proba`, not `decision_function`."
+            f"`y_proba` must hold probabilities in [0, 1], got values from {y_proba.min():.7g} to "
+            f"{y_proba.max():.7g}; pass `predict_proba`, not `decision_function`."
         )
     # networks answer in single precision, so a row is off by some 1e-7
     if y_proba.ndim == 2 and y_proba.shape[1] > 1 and np.abs(y_proba.sum(axis=1) - 1).max() > 1e-3:
@@ -67,7 +75,7 @@ def _check_range(y_proba):
 
 def positive_label(y_true, pos_label, labels):
     """The label whose probability a single column holds: `pos_label`, or the last of the sorted labels."""
-    labels = np.unique(y_true) if labels is None else np.unique(labels)
+    labels = np.unique(y_true) if labels is None else _check_sorted(labels)
     _check_known(y_true, labels)
     if len(labels) > 2:
         raise ValueError(
@@ -95,7 +103,7 @@ def _labels_of_columns(y_true, n_columns, labels):
         labels = np.unique(y_true)
         if len(labels) == 1 and n_columns == 2:
             return _only_label_among_usual(labels)
-    labels = np.unique(labels)
+    labels = _check_sorted(labels)
     _check_known(y_true, labels)
     if len(labels) != n_columns:
         raise ValueError(
@@ -103,6 +111,17 @@ def _labels_of_columns(y_true, n_columns, labels):
             f"columns in `labels`."
         )
     return labels
+
+
+def _check_sorted(labels):
+    """The distinct labels; columns follow the sorted ones, so that another order would be taken for this one."""
+    distinct = np.unique(labels)
+    if not np.array_equal(np.sort(labels), labels):
+        raise ValueError(
+            f"`labels` must be sorted, as the columns of `predict_proba` are, got {list(labels)}; pass "
+            f"{distinct.tolist()}, with the columns of `y_proba` in this order."
+        )
+    return distinct
 
 
 def _check_known(y_true, labels):

@@ -102,9 +102,14 @@ def _bias(estimate, values):
     """Bias correction: normal quantile of the share of resamples below the estimate, ties counting half."""
     if not len(values):
         return np.nan
-    rounding = 1e-12 * max(1, abs(estimate))
+    rounding = _rounding(estimate)
     below = np.mean(values < estimate - rounding) + np.mean(values <= estimate + rounding)
     return ndtri(below / 2)
+
+
+def _rounding(estimate):
+    """Difference below which two values of the statistic are equal."""
+    return 1e-12 * max(1, abs(estimate))
 
 
 def _acceleration(left_out, stratum):
@@ -159,7 +164,8 @@ def p_value(distribution):
     estimate, values, bias, acceleration = distribution
     if not len(values) or not np.isfinite([estimate, bias, acceleration]).all():
         return np.nan
-    beyond = np.array([np.sum(values <= 0), np.sum(values >= 0)])
+    rounding = _rounding(estimate)
+    beyond = np.array([np.sum(values <= rounding), np.sum(values >= -rounding)])
     shares = (beyond + 1) / (len(values) + 1)
     tails = [
         _unadjust(share, sign * bias, sign * acceleration)

@@ -1,16 +1,16 @@
 """Scorers that take string labels and ask for their metadata by themselves."""
 
 from functools import partial
-from inspect import signature
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._response import _get_response_values
 from sklearn.utils.metadata_routing import UNUSED
 
-from sklearn_magdg.metrics._magnification import by_magnification
+from sklearn_magdg.metrics._brier import brier_score
+from sklearn_magdg.metrics._magnification import by_magnification, check_numbers
 from sklearn_magdg.metrics._patient import patient_brier_score, patient_recognition_rate, patient_roc_auc
-from sklearn_magdg.metrics._probabilities import check_probabilities
+from sklearn_magdg.metrics._signature import parameters_of
 
 AGGREGATES = {"worst": np.min, "mean": np.mean}
 
@@ -91,6 +91,7 @@ class _MagnificationScorer(_Scorer):
         values = by_magnification(
             partial(self.metric, **params), y, response, magnification=magnification, sample_weight=sample_weight
         )
+        check_numbers(values)
         sign = 1 if self.greater_is_better else -1
         return float(AGGREGATES[self.aggregate]([sign * value for value in values.values()]))
 
@@ -130,7 +131,7 @@ def make_magnification_scorer(
     Raises
     ------
     ValueError
-        If `aggregate` is neither; on scoring, if `magnification` is missing.
+        If `aggregate` is neither; on scoring, if `magnification` is missing or the metric returns several numbers.
 
     Examples
     --------
@@ -153,15 +154,9 @@ def make_magnification_scorer(
     )
 
 
-def brier_score(y_true, y_proba, *, labels, sample_weight=None):
-    """Brier score of labels of any kind, also where some of `labels` are absent."""
-    indicators, probabilities, weight = check_probabilities(y_true, y_proba, sample_weight=sample_weight, labels=labels)
-    return float(np.average(np.sum((probabilities - indicators) ** 2, axis=1), weights=weight))
-
-
 def _naming_classes(metric, classes, response_method, given):
     """Parameters of the metric, with the names of the classes where it asks for them."""
-    accepted, named = signature(metric).parameters, {}
+    accepted, named = parameters_of(metric), {}
     if "pos_label" in accepted and len(classes) == 2 and "average" not in given:
         named["pos_label"] = classes[-1]
     if "labels" in accepted and response_method != "predict":

@@ -11,7 +11,16 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import brier_score_loss, f1_score, log_loss, roc_auc_score
 
 from sklearn_magdg.metrics import _resampling as resampling
-from sklearn_magdg.metrics import patient_bootstrap, patient_bootstrap_difference
+from sklearn_magdg.metrics import (
+    brier_score,
+    expected_calibration_error,
+    patient_bootstrap,
+    patient_bootstrap_difference,
+    patient_brier_score,
+    patient_roc_auc,
+    pool_by_patient,
+    smooth_calibration_error,
+)
 
 
 def study(n_patients=11, n_images=61, seed=0, effect=1.0, n_models=1):
@@ -43,7 +52,7 @@ def test_all_resamples_at_once_are_scikit_learn_on_each(name, metric, route, met
     y, (p,), patient = study()
     options = {"patient": patient, "n_resamples": 199, "confidence_level": confidence_level, "method": method}
     expected = patient_bootstrap(route(metric), y, p, random_state=3, **options)
-    for fast in (name, metric):
+    for fast in (name, metric, *([brier_score] if name == "brier" else [])):
         result = patient_bootstrap(fast, y, p, random_state=3, **options)
         np.testing.assert_allclose(result, expected, rtol=0, atol=1e-12)
 
@@ -284,6 +293,51 @@ def test_p_value_by_hand():
     assert resampling.p_value(distribution) == pytest.approx(2 * 3 / 40)
 
 
+def test_values_that_differ_from_zero_by_rounding_are_zero():
+    for noise in (1e-17, -1e-17):
+        assert resampling.p_value(resampling.Distribution(0.0, np.full(39, noise), 0.0, 0.0)) == 1
+
+
+def test_ends_are_whole_ranks_where_the_confidence_level_gives_them():
+    # 0.1 / 2 * 1000 is 49.99999999999999 in floating point
+    distribution = resampling.Distribution(500.0, np.arange(1.0, 1000.0), 0.0, 0.0)
+    assert resampling.interval(distribution, 0.9) == (50, 950)
+
+
+# metrics over patients, and of calibration
+
+
+@pytest.mark.parametrize(("metric", "pooled"), [(patient_roc_auc, "roc_auc"), (patient_brier_score, "brier")])
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+def test_a_metric_over_patients_is_that_of_the_pooled_patients(metric, pooled, method):
+    y, (p,), patient = study()
+    options = {"n_resamples": 299, "method": method, "random_state": 0}
+    label, mean, name = pool_by_patient(y, p, patient=patient)
+    expected = patient_bootstrap(pooled, label, mean, patient=name, **options)
+    np.testing.assert_allclose(patient_bootstrap(metric, y, p, patient=patient, **options), expected)
+
+
+def test_a_metric_over_patients_may_take_weights():
+    y, (p,), patient = study()
+    weight = np.arange(len(y)) + 1.0
+
+    def mean(y, s, patient, sample_weight):
+        return np.average(s, weights=sample_weight)
+
+    options = {"patient": patient, "sample_weight": weight, "n_resamples": 99, "random_state": 0}
+    expected = patient_bootstrap(lambda y, s, sample_weight: np.average(s, weights=sample_weight), y, p, **options)
+    np.testing.assert_allclose(patient_bootstrap(mean, y, p, **options), expected)
+
+
+@pytest.mark.parametrize(
+    "metric", [expected_calibration_error, smooth_calibration_error, partial(expected_calibration_error, norm="l2")]
+)
+def test_the_interval_of_a_calibration_error_comes_with_a_warning(metric):
+    y, (p,), patient = study()
+    with pytest.warns(UserWarning, match=r"excludes 0 even for calibrated .* consistency band of `sklearn_magdg"):
+        patient_bootstrap(metric, y, p, patient=patient, n_resamples=39, random_state=0)
+
+
 # what the patients change
 
 
@@ -400,6 +454,12 @@ def test_the_only_patient_of_a_class_is_said():
         ({"y_score": [0.1, 0.2, 0.3, 1.3], "metric": "brier"}, r"probabilities in \[0, 1\]"),
         ({"patient": [1, 2, 3]}, "`patient` has 3 values for 4 samples"),
         ({"patient": [1, 2, None, 4]}, "`patient` is missing for 1 samples"),
+        ({"patient": ["a", "b", np.nan, "d"]}, "`patient` is missing for 1 samples"),
+        ({"y_true": ["a", "a", "b", None]}, "`y_true` is missing for 1 samples"),
+        ({"y_true": ["a", "a", "b", np.nan]}, "`y_true` is missing for 1 samples"),
+        ({"metric": log_loss, "y_score": [0.1, np.nan, 0.3, 0.4]}, "`y_score` is missing for 1 samples .* position 1"),
+        ({"metric": partial(patient_roc_auc, patient=[1, 2, 3, 4])}, "`patient` is bound to the metric"),
+        ({"labels": [1, 0]}, "`labels` must be sorted"),
         ({"patient": [1, 1, 1, 1]}, "at least 2 patients, got 1 patients in 1 classes"),
         ({"patient": [1, 1, 2, 2]}, "at least 2 patients, got 2 patients in 2 classes"),
         ({"y_true": [], "y_score": [], "patient": []}, "at least 2 patients, got 0 patients"),

@@ -6,12 +6,12 @@ from hypothesis.extra.numpy import arrays
 from model_diagnostics.scoring import SquaredError, decompose
 from sklearn.metrics import brier_score_loss, d2_brier_score
 
-from sklearn_magdg.metrics import brier_decomposition
+from sklearn_magdg.metrics import brier_decomposition, brier_score
 
 forecasts = st.integers(1, 12).flatmap(
     lambda n: st.tuples(
         arrays(np.int64, n, elements=st.integers(0, 1)),
-        arrays(np.float64, n, elements=st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.7, 1.0]) | st.floats(0, 1)),
+        arrays(np.float64, n, elements=st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.7, 1.0]) | st.floats(1e-300, 1)),
         arrays(np.int64, n, elements=st.integers(1, 4)),
     )
 )
@@ -54,6 +54,7 @@ def test_parts_add_up_and_are_not_negative(case):
 def test_isotonic_parts_are_those_of_model_diagnostics(case):
     y, p, weight = case
     assume(len(y) > 1)  # theirs needs two samples
+    p = np.round(p, 9)  # and forecasts apart: it gives nan for 0.9999999999999999 beside 1
     expected = decompose(y, p, weights=weight, scoring_function=SquaredError())
     parts = brier_decomposition(y, p, sample_weight=weight)
     for name, value in parts._asdict().items():
@@ -115,14 +116,50 @@ def test_skill_is_that_of_scikit_learn(options):
 @given(forecasts)
 def test_swapping_the_classes_changes_nothing(case):
     y, p, _ = case
+    p = np.round(p * 2**20) / 2**20  # so that 1 - p is exact
     np.testing.assert_allclose(brier_decomposition(y, p), brier_decomposition(1 - y, 1 - p), atol=1e-9)
 
 
 @given(forecasts)
 def test_an_increasing_map_moves_only_miscalibration(case):
     y, p, _ = case
-    p = np.round(p, 3)
     np.testing.assert_allclose(brier_decomposition(y, p)[2:], brier_decomposition(y, p / 2)[2:], atol=1e-9)
+
+
+def test_saturated_probabilities_are_told_apart():
+    score, miscalibration, discrimination, _ = brier_decomposition([0, 0, 1, 1], [1e-30, 1e-25, 1e-20, 1e-16])
+    assert (score, miscalibration, discrimination) == pytest.approx((0.5, 0.5, 0.25))
+
+
+def test_samples_without_weight_play_no_part():
+    counted = brier_decomposition([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.9])
+    weight = [1, 1, 1, 1, 0, 0, 0]
+    parts = brier_decomposition([0, 0, 1, 1, 1, 0, 1], [0.1, 0.6, 0.4, 0.9, 0.0, 0.5, 1.0], sample_weight=weight)
+    np.testing.assert_allclose(parts, counted)
+
+
+def test_the_score_alone_is_that_of_the_parts_and_of_scikit_learn():
+    y, proba = three_classes(31)
+    weight = np.arange(31)
+    expected = brier_score_loss(y, proba, sample_weight=weight)
+    assert brier_score(y, proba, sample_weight=weight) == pytest.approx(expected)
+    assert brier_score(y, proba) == pytest.approx(brier_decomposition(y, proba).score)
+    two = np.where(y == "a", "a", "b")
+    assert brier_score(two, proba[:, 0], pos_label="a") == pytest.approx(np.mean((proba[:, 0] - (y == "a")) ** 2))
+
+
+@pytest.mark.parametrize("label", [-1, 0, 1])
+def test_the_only_label_is_read_as_one_of_the_usual_two(label):
+    y, p = [label] * 2, np.array([0.2, 0.4])
+    both = np.column_stack([1 - p, p])
+    expected = np.mean((p - (label == 1)) ** 2)
+    assert brier_score(y, p) == pytest.approx(expected)
+    assert brier_score(y, both) == pytest.approx(expected)
+    assert brier_score(y, both, pos_label=label) == pytest.approx(expected)
+
+
+def test_probabilities_beyond_the_ends_by_rounding_are_taken_for_the_ends():
+    assert brier_decomposition([0, 1], [-1e-12, 1 + 1e-12]).score == 0
 
 
 def test_score_is_that_of_scikit_learn():
@@ -164,6 +201,12 @@ def test_one_outcome_has_no_uncertainty(y):
     [
         ([0, 1], [0.2, 1.2], {}, r"in \[0, 1\], got values from 0.2 to 1.2"),
         ([0, 1], [[0.2, 0.8], [0.5, 0.6]], {}, "row 1 sums to 1.1"),
+        ([0, 1], [0.2, 1.00001], {}, "got values from 0.2 to 1.00001"),
+        ([0, 1], [[0.2, 0.8], [0.5, 0.505]], {}, "row 1 sums to 1.005"),
+        (["a", "b"], [0.2, 0.8], {"labels": ["b", "a"]}, r"must be sorted, .* got \['b', 'a'\]; pass \['a', 'b'\]"),
+        (["a", "b"], [[0.2, 0.8], [0.8, 0.2]], {"labels": ["b", "a"]}, "`labels` must be sorted"),
+        (["a", np.nan], [0.2, 0.8], {}, "`y_true` is missing for 1 samples"),
+        ([0, 1], [0.2, 0.8], {"n_bins": 0}, "at least 1, got 0"),
         ([0, 1, 1], [0.2, 0.8], {}, "has 3 samples and `y_proba` has 2"),
         (["a", "b", "c"], [0.2, 0.8, 0.1], {}, "for 2 classes, got 3"),
         (["a", "b"], [0.2, 0.8], {"pos_label": "c"}, "`pos_label='c'` is not among"),

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,6 +8,7 @@ from scipy.optimize import brentq
 from sklearn.calibration import calibration_curve
 
 from sklearn_magdg.metrics import brier_decomposition, expected_calibration_error, smooth_calibration_error
+from sklearn_magdg.metrics._bins import assign_bins
 
 
 def simulated(n_samples=200, seed=0):
@@ -35,6 +38,21 @@ def test_quantile_bins_hold_equal_weight_and_keep_ties():
     assert value == pytest.approx((2 * abs(1 - 0.65) + 2 * abs(0 - 0.85)) / 4)
     tied = expected_calibration_error([0, 1, 1, 1], [0.5] * 4, n_bins=3, strategy="quantile")
     assert tied == pytest.approx(0.25)
+
+
+def test_a_quantile_bin_is_where_the_middle_of_a_forecast_lies():
+    # of two halves: the middles of 3 + 1 lie at 3/8 and 7/8, of 1 + 3 at 1/8 and 5/8
+    for weight in ([3.0, 1.0], [1.0, 3.0]):
+        assert assign_bins(np.array([0.2, 0.8]), np.array(weight), 2, "quantile").tolist() == [0, 1]
+
+
+def test_two_columns_are_scored_for_the_class_that_is_named():
+    # 0.5 belongs to the lower of two bins: which forecasts share one depends on the class
+    p, names = np.array([0.5, 0.4, 0.7]), np.array(["a", "b", "b"])
+    both = np.column_stack([1 - p, p])
+    run = partial(expected_calibration_error, names, n_bins=2)
+    assert run(both, pos_label="a") == run(1 - p, pos_label="a") != run(both)
+    assert run(both, pos_label="b") == run(both)
 
 
 @pytest.mark.parametrize("strategy", ["uniform", "quantile"])

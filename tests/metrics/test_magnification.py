@@ -1,9 +1,18 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.metrics import accuracy_score, brier_score_loss, roc_auc_score
+from sklearn.metrics import accuracy_score, brier_score_loss, f1_score, roc_auc_score
 
-from sklearn_magdg.metrics import by_magnification, patient_brier_score, worst_magnification
+from sklearn_magdg.metrics import (
+    brier_decomposition,
+    brier_score,
+    by_magnification,
+    patient_brier_score,
+    patient_roc_auc,
+    worst_magnification,
+)
 
 magnification = np.array(["100X", "40X", "100X", "40X", "40X", "400X", "100X"])
 y_true = np.array([0, 1, 1, 1, 0, 1, 1])
@@ -64,6 +73,40 @@ def test_patients_are_pooled_at_every_magnification_apart():
         patient_brier_score, [1, 1, 1], p, magnification=[40, 40, 100], patient=patient, greater_is_better=False
     )
     assert worst == pytest.approx((1 - 0.375) ** 2)
+
+
+def test_a_magnification_of_one_class_gets_the_labels_of_all():
+    names, p = np.array(["benign", "malignant"])[y_true], np.linspace(0, 1, 7)
+    scores = by_magnification(brier_score, names, p, magnification=magnification)
+    assert scores["400X"] == pytest.approx((1 - p[5]) ** 2)
+    options = {"magnification": magnification, "patient": np.arange(7)}
+    assert by_magnification(patient_brier_score, names, p, **options) == pytest.approx(scores)
+    with pytest.warns(UndefinedMetricWarning, match="Only one class"):
+        assert np.isnan(by_magnification(patient_roc_auc, names, p, **options)["400X"])
+
+
+def test_labels_that_are_bound_and_metrics_of_labels_are_left_alone():
+    names, p = np.array(["benign", "malignant"])[y_true], np.linspace(0, 1, 7)
+    bound = partial(brier_score, labels=["benign", "malignant", "normal"])
+    with pytest.raises(ValueError, match="for 2 classes, got 3"):
+        by_magnification(bound, names, p, magnification=magnification)
+    macro = partial(f1_score, average="macro")
+    # at 400X one class alone is there and predicted: with the other, of score 0, the mean would be a half
+    assert by_magnification(macro, y_true, y_pred, magnification=magnification)["400X"] == 1
+
+
+def test_a_metric_of_several_numbers_has_no_worst_value():
+    with pytest.raises(ValueError, match="needs a metric of one number, got a BrierDecomposition of 4 at 40"):
+        worst_magnification(brier_decomposition, [0, 1, 1], [0.1, 0.5, 0.9], magnification=[40, 100, 100])
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_missing_labels_and_patients_are_refused(missing):
+    with pytest.raises(ValueError, match=r"`y_true` is missing for 1 samples .* position 1"):
+        by_magnification(accuracy_score, ["a", missing, "b"], ["a", "b", "b"], magnification=[40, 100, 40])
+    options = {"magnification": [100, 40, 100], "patient": ["p", "q", missing]}
+    with pytest.raises(ValueError, match=r"`patient` is missing for 1 samples .* position 2"):
+        by_magnification(patient_brier_score, [0, 1, 1], [0.1, 0.5, 0.9], **options)
 
 
 def test_no_samples_are_refused():

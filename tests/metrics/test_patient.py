@@ -131,6 +131,8 @@ def test_a_class_without_patients_leaves_the_area_of_three_undefined():
         ([0, 1], [0.1, 0.2, 0.3], ["x", "y"], "has 2 samples and `y_proba` has 3"),
         ([0, 1], [0.1, 0.2], ["x"], "`patient` has 1 values for 2 samples"),
         ([0, 1], [0.1, 0.2], ["x", None], "`patient` is missing for 1 samples"),
+        ([0, 1], [0.1, 0.2], ["x", np.nan], "`patient` is missing for 1 samples"),
+        (["b", np.nan], [0.1, 0.2], ["x", "y"], "`y_true` is missing for 1 samples"),
     ],
 )
 def test_errors_say_what_came(metric, y, proba, patient, message):
@@ -141,3 +143,10 @@ def test_errors_say_what_came(metric, y, proba, patient, message):
 def test_labels_outside_the_columns_are_refused():
     with pytest.raises(ValueError, match=r"holds \['c'\], not among the labels"):
         patient_brier_score(["a", "c"], [0.1, 0.2], patient=[1, 2], labels=["a", "b"])
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_missing_labels_are_not_counted_as_right(missing):
+    for labels in ((["a", missing], ["a", "b"]), (["a", "b"], ["a", missing])):
+        with pytest.raises(ValueError, match="is missing for 1 samples"):
+            patient_recognition_rate(*labels, patient=[1, 2])

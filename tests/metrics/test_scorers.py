@@ -1,4 +1,5 @@
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_magdg.metrics import (
+    brier_decomposition,
     by_magnification,
     make_magnification_scorer,
     neg_brier_scorer,
@@ -299,6 +301,33 @@ def test_a_scorer_shows_how_it_was_made():
         "average='macro')"
     )
     assert " at 0x" not in "".join(map(repr, SCORERS.values()))
+
+
+def test_a_scorer_over_patients_is_not_handed_weights():
+    X, y, _ = labelled()
+    scorers = check_scoring(LogisticRegression(), {"brier": neg_brier_scorer, "patient": patient_recognition_scorer})
+    # without routing there are no patients: that is said, and not that weights were unexpected
+    with pytest.raises(ValueError, match="needs `patient`"):
+        scorers(LogisticRegression().fit(X, y), X, y, sample_weight=np.ones(len(y)))
+
+
+def test_predicted_labels_are_scored_for_the_classes_that_a_magnification_has():
+    X, y, metadata = labelled(n_classes=3)
+    model = LogisticRegression().fit(X, y)
+    rows = model.predict(X) != "normal"
+    X, y, magnification = X[rows & (y != "normal")], y[rows & (y != "normal")], metadata["magnification"]
+    magnification = magnification[rows & (metadata["patient"] % 3 != 2)]
+    macro = partial(f1_score, average="macro")
+    values = by_magnification(macro, y, model.predict(X), magnification=magnification)
+    scorer = make_magnification_scorer(f1_score, average="macro")
+    assert scorer(model, X, y, magnification=magnification) == pytest.approx(min(values.values()))
+
+
+def test_a_metric_of_several_numbers_is_refused():
+    X, y, metadata = labelled()
+    scorer = make_magnification_scorer(brier_decomposition, response_method="predict_proba")
+    with pytest.raises(ValueError, match="needs a metric of one number, got a BrierDecomposition of 4 at '40X'"):
+        scorer(LogisticRegression().fit(X, y), X, y, magnification=metadata["magnification"])
 
 
 def test_an_unknown_aggregate_is_refused():

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.isotonic import isotonic_regression
+from sklearn.utils import check_consistent_length
 
-from sklearn_magdg._metadata import encode
+from sklearn_magdg._metadata import as_column, encode
 from sklearn_magdg.metrics._brier import brier_decomposition, recalibrate
 from sklearn_magdg.metrics._probabilities import check_probabilities
 
@@ -39,16 +40,17 @@ def forecasts_by_method(y_true, y_proba, patient, name, groups, sample_weight):
     if isinstance(y_proba, dict):
         if groups is not None or name is not None:
             raise ValueError("A dict of `y_proba` names its methods itself; drop `name` and `groups`.")
+        if not y_proba:
+            raise ValueError("`y_proba` is an empty dict; give the probabilities of at least one method.")
         return {method: Forecasts(y_true, np.asarray(p), patient, weight) for method, p in y_proba.items()}
     forecasts = Forecasts(y_true, np.asarray(y_proba), patient, weight)
     if groups is None:
         return {"predictions" if name is None else name: forecasts}
-    groups = np.asarray(groups)
-    if not len(y_true) == len(forecasts.y_proba) == len(groups):
-        raise ValueError(
-            f"`y_true`, `y_proba` and `groups` have {len(y_true)}, {len(forecasts.y_proba)} and {len(groups)} rows; "
-            f"give one each per sample."
-        )
+    if name is not None:
+        raise ValueError(f"`groups` name the curves themselves, got `name={name!r}` too; drop one of the two.")
+    check_consistent_length(y_true, forecasts.y_proba, weight)
+    encode(groups, "groups", len(y_true))  # refuses a missing one
+    groups = as_column(groups, "groups")
     return {method: forecasts.take(groups == method) for method in pd.unique(groups)}
 
 

@@ -20,11 +20,13 @@ class TestedRows(NamedTuple):
     labels: np.ndarray  # (n_classes,)
 
 
-def as_methods(cv_results, name):
+def as_methods(cv_results, name, default):
     """Method -> results of `cross_validate`, of one such result or of a dict of them."""
     if cv_results and all(isinstance(each, dict) for each in cv_results.values()):
+        if name is not None:
+            raise ValueError(f"`name` is for one method, got {name!r} with {list(cv_results)}; drop `name`.")
         return cv_results
-    return {name: cv_results}
+    return {default if name is None else name: cv_results}
 
 
 def require_keys(cv_results, keys):

@@ -11,13 +11,16 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_magdg._metadata import encode, encode_magnification
-from sklearn_magdg.inspection._style import magnification_label, require_matplotlib
+from sklearn_magdg.inspection._style import magnification_label, require_matplotlib, wrap_to_axes
 from sklearn_magdg.metrics import magnification_leakage
 
-# One hue per class, of a lightness that says the magnification: the marker tells classes apart in print.
+# One hue per class, of a lightness that says the magnification in all hues and the greys of the legend alike: the
+# marker tells classes apart in print.
 MARKERS = ("o", "^", "D", "v", "P", "X", "*", "<")  # squares stand for magnifications in the legend
 HUES = ("Blues", "Oranges", "Greens", "Purples", "Reds")
-LIGHTEST, DARKEST, ALONE = 0.35, 0.95, 0.7  # places on the colour maps
+LIGHTEST, DARKEST, ALONE = 0.78, 0.27, 0.5  # 0 is black; every hue reaches both ends
+LUMA = (0.299, 0.587, 0.114)  # what red, green and blue add to lightness
+OPACITY = 0.85
 MARKER_AREA = 26  # square points
 
 
@@ -40,6 +43,8 @@ class EmbeddingDisplay:
         Ints or strings.
     leakage : NamedTuple, default=None
         As from `sklearn_magdg.metrics.magnification_leakage`.
+    n_patients : int, default=None
+        Those of the leakage, for the title.
 
     Attributes
     ----------
@@ -63,12 +68,13 @@ class EmbeddingDisplay:
     ... )
     """
 
-    def __init__(self, points, axis_names, *, y=None, magnification=None, leakage=None):
+    def __init__(self, points, axis_names, *, y=None, magnification=None, leakage=None, n_patients=None):
         self.points = points
         self.axis_names = axis_names
         self.y = y
         self.magnification = magnification
         self.leakage = leakage
+        self.n_patients = n_patients
 
     @classmethod
     def from_embedding(
@@ -113,24 +119,29 @@ class EmbeddingDisplay:
         Raises
         ------
         ValueError
-            If lengths differ, a value is missing or not finite, `reducer` gives other than two columns, `patient`
-            comes without `magnification`, and as in `magnification_leakage`.
+            If lengths differ, a value is missing or not finite, all samples are embedded alike, `reducer` gives other
+            than two columns, `patient` comes without `magnification`, and as in `magnification_leakage`.
+        TypeError
+            If `reducer` is no transformer.
         ImportError
             If matplotlib is missing.
         """
         embedding = check_array(
             embedding, dtype=[np.float64, np.float32], ensure_min_features=2, input_name="embedding"
         )
+        _refuse_constant(embedding)
         if patient is not None and magnification is None:
             raise ValueError("`patient` is for the leakage of the magnification; give `magnification` too.")
-        reducer = PCA(2, random_state=random_state) if reducer is None else clone(reducer)
+        reducer = PCA(2, random_state=random_state) if reducer is None else _clone(reducer)
         points = _two_columns(reducer, embedding)
-        leakage = None
+        leakage = n_patients = None
         if patient is not None:
+            n_patients = len(encode(patient, "patient", len(embedding)).names)
             options = {"n_splits": n_splits, "random_state": random_state}
             leakage = magnification_leakage(embedding, magnification, patient=patient, **options)
         names = _axis_names(reducer)
-        return cls(points, names, y=y, magnification=magnification, leakage=leakage).plot(ax)
+        known = {"y": y, "magnification": magnification, "leakage": leakage, "n_patients": n_patients}
+        return cls(points, names, **known).plot(ax)
 
     @classmethod
     def from_estimator(
@@ -164,7 +175,7 @@ class EmbeddingDisplay:
 
         Raises
         ------
-        ValueError, ImportError
+        ValueError, TypeError, ImportError
             As in `from_embedding`.
         NotFittedError
             If the estimator is not fitted.
@@ -215,17 +226,19 @@ class EmbeddingDisplay:
         self._plot_points(classes, magnifications)
         self._add_legend(classes.names, magnifications.names)
         ax.set(xlabel=self.axis_names[0], ylabel=self.axis_names[1])
-        ax.set_title(self._title(), fontsize="medium", loc="left")
+        ax.set_title(wrap_to_axes(ax, [self._title()], "medium"), fontsize="medium", loc="left")
         ax.spines[["top", "right"]].set_visible(False)
         return self
 
     def _plot_points(self, classes, magnifications):
         shades = _shades(len(magnifications.names))
         looks = _looks(len(classes.names))
+        rarity = np.argsort(np.argsort(-np.bincount(magnifications.codes)))
         for (each, (marker, hue)), (at, shade) in product(enumerate(looks), enumerate(shades)):
             rows = (classes.codes == each) & (magnifications.codes == at)
             look = {"marker": marker, "color": [_colour(hue, shade)], "s": MARKER_AREA}
-            self.ax_.scatter(*self.points[rows].T, **look, alpha=0.85, edgecolors="white", linewidths=0.4)
+            look["zorder"] = 1 + rarity[at] / len(rarity)  # the rare ones above the others, and findable
+            self.ax_.scatter(*self.points[rows].T, **look, alpha=OPACITY, edgecolors="white", linewidths=0.4)
 
     def _add_legend(self, class_names, magnification_names):
         entries = []
@@ -245,9 +258,26 @@ class EmbeddingDisplay:
         if self.leakage is None:
             return ""
         accuracy, chance, low, high = self.leakage
-        return (
-            f"magnification read with balanced accuracy {accuracy:.2f} ({low:.2f} to {high:.2f}), chance {chance:.2f}"
+        interval = f"95 % interval {low:.2f} to {high:.2f}" + (
+            f", {self.n_patients} patients" if self.n_patients else ""
         )
+        return f"magnification read with balanced accuracy {accuracy:.2f} ({interval}), chance {chance:.2f}"
+
+
+def _refuse_constant(embedding):
+    if not np.ptp(embedding, axis=0).any():
+        raise ValueError(
+            f"`embedding` is the same for all {len(embedding)} samples, so that there is nothing to draw; look at the "
+            f"training of the encoder."
+        )
+
+
+def _clone(reducer):
+    if not hasattr(reducer, "fit_transform"):
+        raise TypeError(
+            f"`reducer` must be a transformer with `fit_transform`, such as `sklearn.manifold.TSNE()`, got {reducer!r}."
+        )
+    return clone(reducer)
 
 
 def _two_columns(reducer, embedding):
@@ -279,17 +309,19 @@ def _looks(n_classes):
 
 
 def _shades(n_magnifications):
-    """Places on the colour maps, from light to dark."""
+    """Lightness of every magnification, from light to dark."""
     return np.linspace(LIGHTEST, DARKEST, n_magnifications) if n_magnifications > 1 else [ALONE]
 
 
 def _colour(hue, shade):
+    """The colour of a map that is as light as `shade`."""
     from matplotlib import colormaps
 
-    return colormaps[hue](shade)
+    colours = colormaps[hue](np.linspace(1, 0, 256))
+    return colours[np.searchsorted(colours[:, :3] @ LUMA, shade)]
 
 
 def _key(name, marker, colour):
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], linestyle="none", marker=marker, color=colour, markersize=6, label=name)
+    return Line2D([], [], linestyle="none", marker=marker, color=colour, alpha=OPACITY, markersize=6, label=name)

@@ -1,21 +1,27 @@
 """Scores of methods at every held-out magnification."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 
-from sklearn_magdg._metadata import encode_magnification, sort_names
+from sklearn_magdg._metadata import encode, encode_magnification, sort_names
 from sklearn_magdg.inspection._cv_results import as_methods, require_keys
-from sklearn_magdg.inspection._style import magnification_label, method_styles, require_matplotlib
+from sklearn_magdg.inspection._style import magnification_label, method_styles, require_matplotlib, wrap_to_axes
 from sklearn_magdg.metrics import patient_bootstrap
+from sklearn_magdg.metrics._bootstrap import Cohort, _as_statistic
 
 COLUMNS = ["method", "held_out", "fold", "score"]
 ASIDE = 0.04  # of the folds, beside the line of an interval
 CELL = COLUMNS[:2]
+METRIC_NAMES = {"roc_auc": "AUC", "brier": "Brier score", "neg_brier_score": "negative Brier score"}
 LEGEND_WIDTH = 72  # characters of names that stand side by side above the picture
 
 
 class MagnificationScoreDisplay:
     """Scores of methods by held-out magnification: every fold a small point, their mean or their pool a large one.
+
+    A fold without score (nan) is left out of the mean, whose point is then hollow.
 
     Scores of folds are not independent, so that their spread gives no confidence interval: they are shown
     themselves. Where predictions come with patients, the large point is the metric of all images at the held-out
@@ -30,6 +36,8 @@ class MagnificationScoreDisplay:
     intervals : DataFrame, default=None
         Columns `method`, `held_out`, `pooled`, `low`, `high`, one row per method and held-out magnification. None
         draws means over folds.
+    confidence_level : float, default=0.95
+        Of the intervals, for the legend.
 
     Attributes
     ----------
@@ -47,10 +55,11 @@ class MagnificationScoreDisplay:
     >>> display = MagnificationScoreDisplay.from_frame(frame, score_name="AUC")  # doctest: +SKIP
     """
 
-    def __init__(self, scores, *, score_name="score", intervals=None):
+    def __init__(self, scores, *, score_name="score", intervals=None, confidence_level=0.95):
         self.scores = scores
         self.score_name = score_name
         self.intervals = intervals
+        self.confidence_level = confidence_level
 
     @classmethod
     def from_frame(cls, frame, *, score="score", score_name=None, ax=None):
@@ -75,12 +84,19 @@ class MagnificationScoreDisplay:
         Raises
         ------
         ValueError
-            If a column is missing or the table is empty.
+            If a column is missing, the table is empty, `method`, `held_out` or `fold` is missing in a row, one
+            magnification is spelt in two ways, or no fold has a score.
         ImportError
             If matplotlib is missing.
+
+        Warns
+        -----
+        UserWarning
+            If folds have no score.
         """
-        _refuse_missing(frame, [*COLUMNS[:3], score])
+        _check_table(frame, [*COLUMNS[:3], score])
         scores = frame[[*COLUMNS[:3], score]].set_axis(COLUMNS, axis=1).reset_index(drop=True)
+        _warn_of_undefined(scores)
         return cls(scores, score_name=score if score_name is None else score_name).plot(ax)
 
     @classmethod
@@ -102,8 +118,8 @@ class MagnificationScoreDisplay:
 
         Parameters
         ----------
-        metric : callable
-            `metric(y_true, y_score)` -> float.
+        metric : callable or {"roc_auc", "brier", "neg_brier_score"}
+            `metric(y_true, y_score)` -> float, or as in `sklearn_magdg.metrics.patient_bootstrap`.
         frame : DataFrame
             Columns `method`, `held_out`, `fold` and those named by `y_true`, `y_score` and `patient`, one row per
             sample.
@@ -120,7 +136,7 @@ class MagnificationScoreDisplay:
         random_state : int, RandomState or None, default=None
             Seed of the resamples. With an int all methods are judged on the same ones.
         score_name : str, default=None
-            Label of the axis; the name of the function if None.
+            Label of the axis; the name of the metric if None, "score" if it has none.
         ax : Axes, default=None
             Axes to draw on; a new figure if None.
 
@@ -132,30 +148,34 @@ class MagnificationScoreDisplay:
         Raises
         ------
         ValueError
-            If a column is missing or the table is empty, and as in `patient_bootstrap`.
+            As in `from_frame` and `patient_bootstrap`.
         ImportError
             If matplotlib is missing.
 
         Warns
         -----
         UserWarning, UndefinedMetricWarning
-            As in `patient_bootstrap`.
+            As in `from_frame` and `patient_bootstrap`.
         """
-        _refuse_missing(frame, [*COLUMNS[:3], y_true, y_score, *([] if patient is None else [patient])])
+        _check_table(frame, [*COLUMNS[:3], y_true, y_score, *([] if patient is None else [patient])])
+        known = {} if callable(metric) else {"labels": _both_labels(frame[y_true])}
         rows = [
-            (*cell, metric(part[y_true].to_numpy(), part[y_score].to_numpy()))
+            (*cell, _evaluate(metric, part, y_true, y_score, patient, **known))
             for cell, part in frame.groupby(COLUMNS[:3], sort=False)
         ]
-        name = getattr(metric, "__name__", "score") if score_name is None else score_name
+        scores = pd.DataFrame(rows, columns=COLUMNS)
+        _warn_of_undefined(scores)
+        name = _metric_name(metric) if score_name is None else score_name
         if patient is None:
-            return cls(pd.DataFrame(rows, columns=COLUMNS), score_name=name).plot(ax)
+            return cls(scores, score_name=name).plot(ax)
         options = {"n_resamples": n_resamples, "confidence_level": confidence_level, "random_state": random_state}
+        options |= known
         intervals = [
             (*cell, *patient_bootstrap(metric, part[y_true], part[y_score], patient=part[patient], **options))
             for cell, part in frame.groupby(CELL, sort=False)
         ]
         intervals = pd.DataFrame(intervals, columns=[*CELL, "pooled", "low", "high"])
-        return cls(pd.DataFrame(rows, columns=COLUMNS), score_name=name, intervals=intervals).plot(ax)
+        return cls(scores, score_name=name, intervals=intervals, confidence_level=confidence_level).plot(ax)
 
     @classmethod
     def from_cv_results(
@@ -177,7 +197,7 @@ class MagnificationScoreDisplay:
         score_name : str, default=None
             Label of the axis; `score` if None.
         name : str, default=None
-            Name of the one method; "scores" if None.
+            Name of the one method; "scores" if None. Several are named by their dict.
         ax : Axes, default=None
             Axes to draw on; a new figure if None.
 
@@ -189,19 +209,27 @@ class MagnificationScoreDisplay:
         Raises
         ------
         ValueError
-            If the results lack `score` or their indices, or if a test part has several magnifications.
+            If the results lack `score` or their indices, if a test part has several magnifications, if several
+            methods come with `name`, or if no fold has a score.
         ImportError
             If matplotlib is missing.
+
+        Warns
+        -----
+        UserWarning
+            If folds have no score, as after a failed fit.
         """
         codes, names = encode_magnification(magnification)
         sign, rows = -1 if negate_score else 1, []
-        for method, results in as_methods(cv_results, "scores" if name is None else name).items():
+        for method, results in as_methods(cv_results, name, "scores").items():
             require_keys(results, ["indices", score])
             for fold, test in enumerate(results["indices"]["test"]):
                 tested = [names[code] for code in np.unique(codes[test])]
                 _refuse_several(tested, fold)
                 rows.append((method, tested[0], fold, sign * results[score][fold]))
-        return cls(pd.DataFrame(rows, columns=COLUMNS), score_name=score if score_name is None else score_name).plot(ax)
+        scores = pd.DataFrame(rows, columns=COLUMNS)
+        _warn_of_undefined(scores)
+        return cls(scores, score_name=score if score_name is None else score_name).plot(ax)
 
     def frame(self):
         """Numbers drawn, as a table.
@@ -209,12 +237,26 @@ class MagnificationScoreDisplay:
         Returns
         -------
         DataFrame
-            Columns `method`, `held_out`, `fold`, `score` and `mean`, the mean over folds (undefined scores left
-            out) of the row's method and magnification; with intervals also their `pooled`, `low` and `high`.
+            Columns `method`, `held_out`, `fold`, `score` and, of the row's method and magnification, `mean` over the
+            folds with a score and `undefined`, the number of those without; with intervals also their `pooled`, `low`
+            and `high`.
         """
-        means = self.scores.groupby(CELL, sort=False)["score"].transform("mean")
-        table = self.scores.assign(mean=means)
+        score = self.scores.groupby(CELL, sort=False)["score"]
+        undefined = score.transform("size") - score.transform("count")
+        table = self.scores.assign(mean=score.transform("mean"), undefined=undefined)
         return table if self.intervals is None else table.merge(self.intervals, on=CELL)
+
+    def _words(self):
+        """What the points are."""
+        if self.intervals is None:
+            large = "mean over folds (hollow: folds without score left out)" if self._undefined() else "mean over folds"
+            return f"small: one fold; large: {large}"
+        lost = f" ({self._undefined()} without score)" if self._undefined() else ""
+        bar = f"bar: {100 * self.confidence_level:g} % interval over patients"
+        return f"small: one fold{lost}; large: all images, folds pooled; {bar}"
+
+    def _undefined(self):
+        return int(self.scores["score"].isna().sum())
 
     def plot(self, ax=None):
         """Draw.
@@ -233,7 +275,7 @@ class MagnificationScoreDisplay:
         methods, held_out = pd.unique(self.scores["method"]), sort_names(pd.unique(self.scores["held_out"]))
         names = [str(method) for method in methods]
         if ax is None:
-            height = 4.0 + 0.2 * -(-len(names) // _legend_columns(names))
+            height = 4.2 + 0.2 * -(-len(names) // _legend_columns(names))
             _, ax = plt.subplots(figsize=(max(4.8, 2.2 + 1.1 * len(held_out)), height), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
         offsets = np.linspace(-0.3, 0.3, len(methods)) if len(methods) > 1 else [0.0]
@@ -259,6 +301,9 @@ class MagnificationScoreDisplay:
             self.ax_.vlines(positions, large["low"], large["high"], color=style["color"], linewidth=1.6)
         points = large["mean" if self.intervals is None else "pooled"]
         self.ax_.plot(positions, points, **look, markersize=9, markeredgecolor="white", label=str(method))
+        hollow = (large["undefined"] > 0) & (self.intervals is None)
+        if hollow.any():
+            self.ax_.plot(positions[hollow], points[hollow], **(look | {"color": "white"}), markersize=4)
 
     def _label_axes(self, held_out, n_legend_columns):
         self.ax_.set_xticks(np.arange(len(held_out)), [magnification_label(name) for name in held_out])
@@ -269,7 +314,10 @@ class MagnificationScoreDisplay:
         self.ax_.set_axisbelow(True)
         self.ax_.spines[["top", "right"]].set_visible(False)
         place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "borderaxespad": 0}
-        self.ax_.legend(**place, ncols=n_legend_columns, frameon=False)
+        words = wrap_to_axes(self.ax_, [self._words()], "small")
+        self.ax_.legend(
+            **place, ncols=n_legend_columns, frameon=False, title=words, title_fontsize="small", alignment="left"
+        )
 
 
 def _legend_columns(names):
@@ -286,9 +334,46 @@ def _refuse_several(magnifications, fold):
         )
 
 
-def _refuse_missing(frame, columns):
+def _check_table(frame, columns):
     missing = [column for column in columns if column not in frame.columns]
     if missing or frame.empty:
         raise ValueError(
             f"MagnificationScoreDisplay needs rows with the columns {columns}, got {len(frame)} rows without {missing}."
         )
+    for column in ("method", "held_out", "fold"):
+        encode(frame[column], column)
+    encode_magnification(frame["held_out"])
+
+
+def _warn_of_undefined(scores):
+    undefined = scores["score"].isna()
+    if undefined.all():
+        raise ValueError(f"None of {len(scores)} folds has a score, all are nan; there is nothing to draw.")
+    if undefined.any():
+        cells = [f"{method} at {magnification_label(at)}" for method, at in scores.loc[undefined, CELL].to_numpy()]
+        warnings.warn(
+            f"{undefined.sum()} of {len(scores)} folds have no score (nan) and are left out of points and means: "
+            f"{', '.join(dict.fromkeys(cells))}.",
+            UserWarning,
+        )
+
+
+def _evaluate(metric, part, y_true, y_score, patient, labels=None):
+    """Metric of the rows of a cell, without resampling."""
+    y_true, y_score = part[y_true].to_numpy(), part[y_score].to_numpy()
+    if callable(metric) and patient is None:
+        return metric(y_true, y_score)
+    patient = np.arange(len(part)) if patient is None else encode(part[patient], "patient").codes
+    statistic = _as_statistic(metric, y_score, Cohort(y_true, patient, None, None), None, labels)
+    return statistic(np.ones((1, patient.max() + 1), dtype=int))[0]
+
+
+def _both_labels(y_true):
+    """Both labels of the table, of which a cell may lack one; None leaves the check to the metric."""
+    labels = np.unique(y_true)
+    return labels if len(labels) == 2 else None
+
+
+def _metric_name(metric):
+    name = getattr(metric, "__name__", "score") if callable(metric) else METRIC_NAMES.get(metric, metric)
+    return "score" if name == "<lambda>" else name

@@ -3,19 +3,30 @@
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from sklearn_magdg._metadata import as_column
 from sklearn_magdg.inspection._corp import corp_numbers, forecasts_by_method
 from sklearn_magdg.inspection._cv_results import as_methods, predict_tested
-from sklearn_magdg.inspection._style import magnification_label, method_styles, require_matplotlib
+from sklearn_magdg.inspection._style import (
+    magnification_label,
+    method_styles,
+    require_matplotlib,
+    width_in_inches,
+    wrap_to_axes,
+)
 from sklearn_magdg.metrics._brier import BrierDecomposition
 from sklearn_magdg.metrics._resampling import check_options
 
 HISTOGRAM_BINS = 20
+LEGEND_BOTTOM = 1.01  # in heights of the diagram
+HISTOGRAM = (0, -0.26, 1, 0.2)  # left, bottom, width and height in those of the diagram
 LIMITS = (-0.02, 1.02)  # leaves whole the markers at 0 and 1
 BAND_DARKNESS = 0.14  # where all bands overlap
-TRACE = {"linewidth": 7, "alpha": 0.3, "solid_capstyle": "butt", "zorder": 1}  # of a curve outside its band
-LONG_NAME = 18  # characters; beside a longer name the decomposition would leave the figure
+TRACE_WIDTH = 7  # points
+TRACE = {"linewidth": TRACE_WIDTH, "alpha": 0.3, "solid_capstyle": "butt", "zorder": 1}  # of a curve outside its band
+WIDE = 4  # inches; the legend of narrower axes is smaller
+KEY_WIDTH = 6  # characters that the key of a legend takes beside its words
 
 
 class ReliabilityDisplay:
@@ -64,10 +75,12 @@ class ReliabilityDisplay:
 
     Notes
     -----
-    The band is pointwise: at 95 % a calibrated curve leaves it somewhere more often than once in twenty times. With 24
-    patients of 12 images, simulated calibrated forecasts stayed inside at 0.95 to 0.98 of the points, whether a
-    patient's images resembled each other or not; outcomes redrawn image by image gave 0.52 to 0.83, and a bootstrap
-    of patients around the curve, which isotonic regression does not support [2]_, 0.63 to 0.76
+    Markers only tell several methods apart. With several methods every band has the colour and dash of its curve.
+
+    The band is pointwise: at 95 % a calibrated curve leaves it somewhere more often than once in twenty times. With
+    24 and 60 patients, simulated calibrated forecasts stayed inside at 0.95 to 0.98 of the points, whether a patient's
+    images resembled each other or not; outcomes redrawn image by image gave 0.52 to 0.88, and a bootstrap of patients
+    around the curve, which isotonic regression does not support [2]_, 0.63 to 0.83
     (``benchmarks/simulate_reliability_bands.py``).
 
     References
@@ -149,8 +162,9 @@ class ReliabilityDisplay:
         Raises
         ------
         ValueError
-            If there are more than two classes, `groups` and a dict are both given, a patient is missing, a number is
-            out of range, and as in `sklearn_magdg.metrics.brier_decomposition`.
+            If there are more than two classes, if a dict is empty, if two of `name`, `groups` and a dict are given, if
+            a patient or a group is missing, if a number is out of range, and as in
+            `sklearn_magdg.metrics.brier_decomposition`.
         ImportError
             If matplotlib is missing.
         """
@@ -279,11 +293,13 @@ class ReliabilityDisplay:
         ------
         ValueError
             If the results lack estimators or indices, if folds know different classes, if several methods come
-            with `groups`, and as in `from_predictions`.
+            with `groups` or `name`, if lengths differ from that of `X`, and as in `from_predictions`.
         ImportError
             If matplotlib is missing.
         """
-        methods = as_methods(cv_results, "predictions" if name is None else name)
+        if name is not None and groups is not None:
+            raise ValueError(f"`groups` name the curves themselves, got `name={name!r}` too; drop one of the two.")
+        methods = as_methods(cv_results, name, "predictions")
         if len(methods) > 1 and groups is not None:
             raise ValueError(
                 f"`groups` is for one method, got {list(methods)}; drop `groups`, or draw one after another."
@@ -291,21 +307,21 @@ class ReliabilityDisplay:
         tested = {method: predict_tested(results, X) for method, results in methods.items()}
         rows = np.concatenate([each.rows for each in tested.values()])
 
-        def of_tested(values):
-            return None if values is None else np.asarray(values)[rows]
+        def of_tested(values, name):
+            return None if values is None else as_column(values, name, _num_samples(X))[rows]
 
         if groups is None:
             groups = np.repeat(np.array(list(tested), dtype=object), [len(each.rows) for each in tested.values()])
         else:
             [only] = tested.values()
             by_fold = isinstance(groups, str) and groups == "fold"
-            groups = [f"fold {fold}" for fold in only.fold] if by_fold else of_tested(groups)
+            groups = [f"fold {fold}" for fold in only.fold] if by_fold else of_tested(groups, "groups")
         return cls.from_predictions(
-            of_tested(y),
+            of_tested(y, "y"),
             np.concatenate([each.y_proba for each in tested.values()]),
-            patient=of_tested(patient),
+            patient=of_tested(patient, "patient"),
             groups=groups,
-            sample_weight=of_tested(sample_weight),
+            sample_weight=of_tested(sample_weight, "sample_weight"),
             pos_label=pos_label,
             labels=next(iter(tested.values())).labels,
             n_resamples=n_resamples,
@@ -337,7 +353,7 @@ class ReliabilityDisplay:
         Parameters
         ----------
         ax : Axes, default=None
-            The histogram hangs beneath it, in a quarter of its height: leave room. A new figure if None.
+            Legend, diagram and histogram share its place in the figure. A new figure if None.
 
         Returns
         -------
@@ -345,71 +361,117 @@ class ReliabilityDisplay:
             Itself.
         """
         plt = require_matplotlib("ReliabilityDisplay")
-        names = {method: self._legend_entry(method) for method in self.curves}
         own_figure = ax is None
         if own_figure:
-            n_lines = sum(name.count("\n") + 1 for name in names.values())
             # nearly square; a fixed aspect would be applied after the layout and push the legend out of the figure
-            _, ax = plt.subplots(figsize=(5.4, 6.5 + 0.17 * (n_lines + 2 * bool(self.bands))), layout="constrained")
+            n_lines = 2 * len(self.curves) + 3 * bool(self.bands)
+            _, ax = plt.subplots(figsize=(5.4, 6.3 + 0.17 * n_lines), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
-        self.histogram_ax_ = ax.inset_axes([0, -0.26, 1, 0.2])
+        self.histogram_ax_ = ax.inset_axes(HISTOGRAM)
         ax.plot([0, 1], [0, 1], color="0.65", linewidth=1, zorder=1)
         styles = dict(zip(self.curves, method_styles(len(self.curves)), strict=True))
-        for method, style in styles.items():
-            self._plot_method(self.curves[method], style, label=names[method])
+        lines = {method: self._plot_method(method, style) for method, style in styles.items()}
         if self.bands:
-            self._plot_bands(styles)
+            for method, style in styles.items():
+                self._plot_band(method, style)
+                self._plot_trace(method, style)
         self._label_axes()
+        self._add_legend(lines)
         if own_figure:
-            self.figure_.draw_without_rendering()  # one pass of the layout would cut the hanging histogram's label
+            self.figure_.draw_without_rendering()  # one pass of the layout would cut the histogram's label
         return self
 
-    def _legend_entry(self, method):
-        name = magnification_label(method)
-        return f"{name}:{chr(10) if len(name) > LONG_NAME else ' '}{_in_words(self.decompositions[method])}"
+    def _plot_method(self, method, style):
+        """The curve, of which the line is returned, and its histogram."""
+        predicted, recalibrated, weight = self.curves[method]
+        marked = len(self.curves) > 1 or len(predicted) == 1
+        marks = {"marker": style["marker"] if marked else "", "markevery": 0.12 if len(predicted) > 1 else None}
+        line = {each: style[each] for each in ("color", "linestyle")}
+        [drawn] = self.ax_.plot(predicted, recalibrated, **line, **marks, markersize=5, linewidth=1.6)
+        bins = np.linspace(0, 1, HISTOGRAM_BINS + 1)
+        share = weight / weight.sum()
+        self.histogram_ax_.hist(predicted, bins=bins, weights=share, histtype="step", **line, linewidth=1.4)
+        return drawn
 
-    def _plot_method(self, curve, style, label):
-        predicted, recalibrated, weight = curve
-        self.ax_.plot(predicted, recalibrated, **style, label=label, linewidth=1.6, markersize=5, markevery=0.12)
-        self.histogram_ax_.hist(
-            predicted,
-            bins=np.linspace(0, 1, HISTOGRAM_BINS + 1),
-            weights=weight / weight.sum(),
-            histtype="step",
-            color=style["color"],
-            linestyle=style["linestyle"],
-            linewidth=1.4,
-        )
+    def _plot_band(self, method, style):
+        """In grey for one method; of several each in the colour and dash of its curve."""
+        predicted, (low, high) = self.curves[method][0], self.bands[method]
+        look = {"color": "black", "alpha": 1 - (1 - BAND_DARKNESS) ** (1 / len(self.curves)), "zorder": 0}
+        if len(self.curves) > 1:
+            look["color"] = style["color"]
+            line = {each: style[each] for each in ("color", "linestyle")}
+            self.ax_.plot(predicted, np.transpose([low, high]), **line, linewidth=0.7, alpha=0.7, zorder=0)
+        if len(predicted) == 1:
+            self.ax_.vlines(predicted, low, high, linewidth=TRACE_WIDTH, **look)
+        else:
+            self.ax_.fill_between(predicted, low, high, linewidth=0, **look)
 
-    def _plot_bands(self, styles):
-        """Bands in one grey, the darker the more of them overlap, and a broad trace where a curve leaves its own."""
-        alpha = 1 - (1 - BAND_DARKNESS) ** (1 / len(styles))
-        for method, style in styles.items():
-            predicted, recalibrated, _ = self.curves[method]
-            low, high = self.bands[method]
-            self.ax_.fill_between(predicted, low, high, color="black", alpha=alpha, linewidth=0, zorder=0)
-            # the small term: a mean of ones may be a hair below 1
-            outside = np.maximum(low - recalibrated, recalibrated - high) > 1e-9
-            self.ax_.plot(predicted, np.where(outside, recalibrated, np.nan), color=style["color"], **TRACE)
+    def _plot_trace(self, method, style):
+        """A broad trace where the curve leaves its band, a dot where it does so at one forecast only."""
+        predicted, recalibrated, _ = self.curves[method]
+        outside = self._outside(method)
+        self.ax_.plot(predicted, np.where(outside, recalibrated, np.nan), color=style["color"], **TRACE)
+        beside = np.concatenate([[False], outside, [False]])
+        lonely = outside & ~beside[:-2] & ~beside[2:]
+        dot = {"marker": "o", "linestyle": "none", "markersize": 1.5 * TRACE_WIDTH, "markeredgewidth": 0}
+        if lonely.any():
+            self.ax_.plot(predicted[lonely], recalibrated[lonely], color=style["color"], **TRACE, **dot)
+
+    def _outside(self, method):
+        low, high = self.bands[method]
+        recalibrated = self.curves[method][1]
+        # the small term: a mean of ones may be a hair below 1
+        return np.maximum(low - recalibrated, recalibrated - high) > 1e-9
 
     def _label_axes(self):
         self.ax_.set(xlim=LIMITS, ylim=LIMITS, ylabel=f"observed frequency of {self.pos_label}")
         self.ax_.tick_params(labelbottom=False)
-        handles = [*self.ax_.get_legend_handles_labels()[0], *(self._band_handles() if self.bands else [])]
-        # above the square, where no curve can hide it
-        place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "borderaxespad": 0}
-        self.ax_.legend(handles=handles, **place, frameon=False, fontsize="small")
         self.histogram_ax_.set(xlim=LIMITS, xlabel=f"predicted probability of {self.pos_label}", ylabel="share")
         for ax in (self.ax_, self.histogram_ax_):
             ax.spines[["top", "right"]].set_visible(False)
 
-    def _band_handles(self):
+    def _add_legend(self, lines):
+        """Above the square, where no curve can hide it; square and histogram take what it leaves of the axes."""
+        size = "small" if width_in_inches(self.ax_) >= WIDE else "x-small"
+        keys = [(line, self._legend_entry(method, size)) for method, line in lines.items()]
+        handles, words = zip(*keys, *(self._band_keys() if self.bands else []), strict=True)
+        place = {"loc": "lower left", "bbox_to_anchor": (0, LEGEND_BOTTOM), "borderaxespad": 0}
+        self.ax_.legend(handles, words, **place, frameon=False, fontsize=size)
+        self.ax_.set_axes_locator(_BeneathLegend(self.ax_))
+
+    def _legend_entry(self, method, size):
+        name, words = f"{magnification_label(method)}:", _in_words(self.decompositions[method])
+        in_one_line = wrap_to_axes(self.ax_, [f"{name} {words}"], size, indent=KEY_WIDTH)
+        return wrap_to_axes(self.ax_, [name, words], size, indent=KEY_WIDTH) if "\n" in in_one_line else in_one_line
+
+    def _band_keys(self):
+        """Keys and words of band and trace, which look as they do in the diagram."""
         from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
         words = f"{100 * self.confidence_level:g} % consistency band"
-        grey = Patch(color="black", alpha=BAND_DARKNESS, linewidth=0, label=words)
-        return [grey, Line2D([], [], color="black", **TRACE, label="curve outside its band")]
+        if len(self.curves) > 1:
+            words += ", edged like its curve"
+        band = Patch(color="black", alpha=BAND_DARKNESS, linewidth=0)
+        if not any(self._outside(method).any() for method in self.bands):
+            return [(band, words)]
+        trace = Line2D([], [], color="black", **TRACE), Line2D([], [], color="black", linewidth=1.6)
+        return [(band, words), (trace, "curve outside its band")]
+
+
+class _BeneathLegend:
+    """Locator: of the place of the axes, the box that legend and histogram leave to the diagram."""
+
+    def __init__(self, ax):
+        self.get_subplotspec = ax.get_subplotspec  # asked for by tight layouts
+
+    def __call__(self, ax, renderer):
+        place = ax.get_position(original=True)
+        legend = ax.get_legend()  # None once the caller removed it
+        taken = legend.get_window_extent(renderer).height / ax.figure.bbox.height if legend else 0
+        room = max(place.height - taken, place.height / 3)  # however long the legend
+        height = room / (LEGEND_BOTTOM - HISTOGRAM[1])
+        return type(place).from_bounds(place.x0, place.y0 - HISTOGRAM[1] * height, place.width, height)
 
 
 def _in_words(decomposition):

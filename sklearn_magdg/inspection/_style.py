@@ -1,5 +1,6 @@
 """What the displays share: matplotlib on demand, lines that differ without colour, names of magnifications."""
 
+import textwrap
 from itertools import cycle, islice
 from numbers import Number
 
@@ -7,6 +8,7 @@ from numbers import Number
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)), (0, (6, 1.5, 1, 1.5)))
+CHARACTER_WIDTH = 0.56  # of the font size, the mean of matplotlib's default font
 
 
 def method_styles(n_methods):
@@ -25,6 +27,19 @@ def method_styles(n_methods):
 def magnification_label(name):
     """A magnification as people write it: 100 and 100.0 as "100X", text as it is."""
     return f"{name:g}X" if isinstance(name, Number) else str(name)
+
+
+def wrap_to_axes(ax, paragraphs, fontsize, *, indent=0):
+    """Paragraphs in lines no wider than the axes are now, less `indent` characters."""
+    from matplotlib.font_manager import FontProperties
+
+    character = CHARACTER_WIDTH * FontProperties(size=fontsize).get_size_in_points()  # points
+    n_characters = int(width_in_inches(ax) * 72 / character) - indent
+    return "\n".join(line for each in paragraphs for line in textwrap.wrap(each, max(n_characters, 12)))
+
+
+def width_in_inches(ax):
+    return ax.get_position().width * ax.figure.bbox.width / ax.figure.dpi
 
 
 def require_matplotlib(caller):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -69,10 +70,14 @@ def _read_table(file):
 
 
 def _draw_scores(results):
+    scores = {score: name for score, name in _FIGURE_SCORES.items() if results[score].notna().any()}
     width = max(4.8, 2.2 + 0.9 * results["held_out"].nunique())  # the legend of three methods needs as much
-    figure = Figure(figsize=(2 * width, 4.2), layout="constrained")
-    for ax, (score, name) in zip(figure.subplots(1, 2), _FIGURE_SCORES.items(), strict=True):
-        MagnificationScoreDisplay.from_frame(results, score=score, score_name=name, ax=ax)
+    figure = Figure(figsize=(len(scores) * width, 4.2), layout="constrained")
+    axes = figure.subplots(1, len(scores), squeeze=False)[0]
+    for ax, (score, name) in zip(axes, scores.items(), strict=True):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # folds without a score: hollow points, and in the tables
+            MagnificationScoreDisplay.from_frame(results, score=score, score_name=name, ax=ax)
     return figure
 
 

@@ -1,4 +1,6 @@
 import sys
+from inspect import signature
+from unittest import mock
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -78,9 +80,44 @@ def test_the_title_says_the_leakage_of_all_dimensions():
     leakage = magnification_leakage(embedding(4.0), n_splits=3, **options)
     assert display.leakage == leakage
     accuracy, chance, low, high = leakage
-    words = f"balanced accuracy {accuracy:.2f} ({low:.2f} to {high:.2f}), chance {chance:.2f}"
-    assert display.ax_.get_title(loc="left").endswith(words)
+    interval = f"95 % interval {low:.2f} to {high:.2f}, 7 patients"
+    words = f"balanced accuracy {accuracy:.2f} ({interval}), chance {chance:.2f}"
+    assert display.ax_.get_title(loc="left").replace("\n", " ").endswith(words)
     assert EmbeddingDisplay.from_embedding(embedding(), magnification=MAGNIFICATION).ax_.get_title(loc="left") == ""
+
+
+def test_the_title_stays_within_narrow_axes():
+    _, axes = plt.subplots(ncols=2, figsize=(9, 4.5))
+    options = {"magnification": MAGNIFICATION, "patient": PATIENT, "n_splits": 3, "random_state": 0}
+    display = EmbeddingDisplay.from_embedding(embedding(), ax=axes[0], **options)
+    title = next(text for text in display.ax_.get_children() if getattr(text, "get_text", str)().startswith("magnif"))
+    assert title.get_window_extent().x1 <= display.ax_.get_window_extent().x1
+
+
+def test_a_rare_magnification_is_drawn_above_the_others():
+    magnification = np.repeat([100, 40, 200], [30, 2, 10])
+    display = EmbeddingDisplay.from_embedding(embedding(), magnification=magnification)
+    of_40, of_100, of_200 = (points.get_zorder() for points in display.ax_.collections)
+    assert of_100 < of_200 < of_40
+
+
+def test_marks_and_legend_are_equally_light_at_every_magnification():
+    display = EmbeddingDisplay.from_embedding(embedding(), y=np.arange(len(Y)) % 5, magnification=MAGNIFICATION)
+    marks = np.reshape([lightness(points.get_facecolor()[0][:3]) for points in display.ax_.collections], (5, 3))
+    keys = [lightness(handle.get_color()[:3]) for handle in display.ax_.get_legend().legend_handles[5:]]
+    np.testing.assert_allclose(marks, np.tile(keys, (5, 1)), atol=0.015)
+    assert {handle.get_alpha() for handle in display.ax_.get_legend().legend_handles} == {
+        points.get_alpha() for points in display.ax_.collections
+    }
+
+
+def test_every_option_of_an_estimator_reaches_its_embedding():
+    given = {name: object() for name in ("y", "magnification", "patient", "reducer", "n_splits", "random_state", "ax")}
+    scaler = StandardScaler().fit(embedding())
+    with mock.patch.object(EmbeddingDisplay, "from_embedding") as called:
+        EmbeddingDisplay.from_estimator(scaler, embedding(), **given)
+    assert called.call_args.kwargs == given
+    assert given.keys() == signature(EmbeddingDisplay.from_embedding).parameters.keys() - {"embedding"}
 
 
 def test_an_estimator_is_asked_for_its_embedding():
@@ -113,6 +150,10 @@ def test_given_axes_are_used_and_the_picture_can_be_drawn_again():
 def test_errors_say_what_came(monkeypatch):
     with pytest.raises(ValueError, match=r"2 columns for 42 samples, PCA\(n_components=3\) gave shape \(42, 3\)"):
         EmbeddingDisplay.from_embedding(embedding(), reducer=PCA(3))
+    with pytest.raises(TypeError, match=r"transformer with `fit_transform`, such as .*got 'tsne'"):
+        EmbeddingDisplay.from_embedding(embedding(), reducer="tsne")
+    with pytest.raises(ValueError, match="the same for all 42 samples"):
+        EmbeddingDisplay.from_embedding(np.ones((42, 3)))
     with pytest.raises(ValueError, match="give `magnification` too"):
         EmbeddingDisplay.from_embedding(embedding(), patient=PATIENT)
     with pytest.raises(ValueError, match="`y` has 41 values for 42 samples"):

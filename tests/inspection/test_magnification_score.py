@@ -4,10 +4,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import accuracy_score, brier_score_loss
+from sklearn.metrics import accuracy_score, brier_score_loss, roc_auc_score
 
 from sklearn_magdg.inspection import MagnificationScoreDisplay
-from sklearn_magdg.metrics import patient_bootstrap
+from sklearn_magdg.metrics import patient_bootstrap, patient_brier_score
 
 
 def scores():
@@ -36,12 +36,55 @@ def test_every_fold_and_the_mean_are_drawn():
     np.testing.assert_allclose(frame.loc[frame["method"] == "CNN", "mean"], 0.55)
 
 
-def test_missing_cells_and_undefined_scores_leave_a_gap():
+def test_missing_cells_and_undefined_scores_leave_a_gap_that_is_told():
     frame = scores()
     frame.loc[0, "score"] = np.nan  # GAN, 200X, fold 0
     frame = frame[~((frame["method"] == "GAN") & (frame["held_out"] == "40X"))]
-    means = MagnificationScoreDisplay.from_frame(frame).ax_.lines[1].get_ydata()
-    np.testing.assert_allclose(means, [np.nan, 0.45, 0.5])
+    with pytest.warns(UserWarning, match=r"1 of 10 folds have no score \(nan\) .*: GAN at 200X\."):
+        display = MagnificationScoreDisplay.from_frame(frame)
+    np.testing.assert_allclose(display.ax_.lines[1].get_ydata(), [np.nan, 0.45, 0.5])
+    table = display.frame()
+    gap = (table["method"] == "GAN") & (table["held_out"] == "200X")
+    np.testing.assert_array_equal(table["undefined"], gap.astype(int))
+    hollow = display.ax_.lines[2]
+    assert (hollow.get_xdata().tolist(), hollow.get_ydata().tolist()) == ([2 - 0.3], [0.5])
+    assert "hollow: folds without score left out" in words_of(display)
+
+
+def words_of(display):
+    return display.ax_.get_legend().get_title().get_text().replace("\n", " ")
+
+
+def test_a_table_without_any_score_is_refused():
+    with pytest.raises(ValueError, match="None of 12 folds has a score"):
+        MagnificationScoreDisplay.from_frame(scores().assign(score=np.nan))
+
+
+def test_a_failed_fold_of_cross_validate_is_told():
+    results, magnification = cross_validated(0)
+    results["test_score"][1] = np.nan
+    with pytest.warns(UserWarning, match=r"1 of 3 folds have no score \(nan\) .*: scores at 100X\."):
+        display = MagnificationScoreDisplay.from_cv_results(results, magnification=magnification)
+    np.testing.assert_allclose(display.frame()["mean"], [-0.1, -0.1, -0.5])
+    assert list(display.frame()["undefined"]) == [1, 1, 0]
+
+
+@pytest.mark.parametrize("column", ["method", "held_out", "fold"])
+def test_a_row_without_its_cell_is_refused(column):
+    frame = scores().assign(y_true=0, y_score=0.5).astype({column: object})
+    frame.loc[3, column] = np.nan
+    words = rf"`{column}` is missing for 1 samples \(the first at position 3\)"
+    with pytest.raises(ValueError, match=words):
+        MagnificationScoreDisplay.from_frame(frame)
+    with pytest.raises(ValueError, match=words):
+        MagnificationScoreDisplay.from_predictions("brier", frame)
+
+
+def test_two_spellings_of_a_magnification_are_refused():
+    frame = scores()
+    frame.loc[0, "held_out"] = "200"
+    with pytest.raises(ValueError, match=r"several ways, \['200', '200X'\]"):
+        MagnificationScoreDisplay.from_frame(frame)
 
 
 def test_methods_differ_without_colour():
@@ -100,6 +143,72 @@ def test_with_patients_the_large_point_is_the_pool_with_its_patient_interval():
     np.testing.assert_array_equal([segment[:, 1] for segment in segments], cnn[["low", "high"]])
     assert {"fold", "score", "mean", "pooled", "low", "high"} <= set(display.frame().columns)
     assert len(display.frame()) == 8
+
+
+def test_points_and_bars_are_explained():
+    assert words_of(MagnificationScoreDisplay.from_frame(scores())) == "small: one fold; large: mean over folds"
+    options = {"patient": "patient", "n_resamples": 99, "confidence_level": 0.9, "random_state": 0}
+    display = MagnificationScoreDisplay.from_predictions("brier", patient_predictions(), **options)
+    expected = "small: one fold; large: all images, folds pooled; bar: 90 % interval over patients"
+    assert words_of(display) == expected
+
+
+def test_fold_points_stand_left_of_the_interval_by_a_share_of_the_place():
+    options = {"patient": "patient", "n_resamples": 99, "random_state": 0}
+    display = MagnificationScoreDisplay.from_predictions("brier", patient_predictions(), **options)
+    folds, pooled = display.ax_.lines[:2]
+    assert set(np.round(folds.get_xdata() - np.repeat(pooled.get_xdata(), 2)[::-1], 9)) == {-0.04}
+
+
+@pytest.mark.parametrize("patient", [None, "patient"])
+@pytest.mark.parametrize(
+    ("name", "function", "label"),
+    [
+        ("brier", brier_score_loss, "Brier score"),
+        ("neg_brier_score", lambda y, p: -brier_score_loss(y, p), "negative Brier score"),
+        ("roc_auc", roc_auc_score, "AUC"),
+    ],
+)
+def test_a_metric_may_be_given_by_name(name, function, label, patient):
+    options = {"patient": patient, "n_resamples": 99, "random_state": 0}
+    display = MagnificationScoreDisplay.from_predictions(name, patient_predictions(), **options)
+    expected = MagnificationScoreDisplay.from_predictions(function, patient_predictions(), **options)
+    pd.testing.assert_frame_equal(display.frame(), expected.frame())
+    assert display.ax_.get_ylabel() == label
+
+
+@pytest.mark.parametrize("patient", [None, "patient"])
+def test_a_cell_may_lack_a_class_of_the_table(patient):
+    frame = patient_predictions().assign(y_true=lambda table: np.array(["benign", "malignant"])[table["y_true"]])
+    frame = frame[(frame["held_out"] == 40) | (frame["y_true"] == "benign")]
+    options = {"patient": patient, "n_resamples": 99, "random_state": 0}
+    display = MagnificationScoreDisplay.from_predictions("brier", frame, **options)
+    part = frame.query("method == 'CNN' and held_out == 400 and fold == 0")
+    row = display.frame().query("method == 'CNN' and held_out == 400 and fold == 0")
+    assert row["score"].item() == pytest.approx(np.mean(part["y_score"] ** 2))
+
+
+def test_a_metric_of_patients_gets_them_in_every_fold():
+    frame = patient_predictions()
+    options = {"patient": "patient", "n_resamples": 99, "random_state": 0}
+    display = MagnificationScoreDisplay.from_predictions(patient_brier_score, frame, **options)
+    part = frame.query("method == 'CNN' and held_out == 400 and fold == 0")
+    row = display.frame().query("method == 'CNN' and held_out == 400 and fold == 0")
+    expected = patient_brier_score(part["y_true"], part["y_score"], patient=part["patient"])
+    assert row["score"].item() == pytest.approx(expected)
+
+
+def test_a_metric_without_a_name_is_called_a_score():
+    display = MagnificationScoreDisplay.from_predictions(lambda y, p: np.mean(p), patient_predictions())
+    assert display.ax_.get_ylabel() == "score"
+
+
+def test_a_name_for_several_results_is_refused():
+    results, magnification = cross_validated(0)
+    with pytest.raises(ValueError, match=r"one method, got 'net' with \['CNN', 'GAN'\]"):
+        MagnificationScoreDisplay.from_cv_results(
+            {"CNN": results, "GAN": results}, magnification=magnification, name="net"
+        )
 
 
 def cross_validated(shift):

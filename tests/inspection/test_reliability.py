@@ -1,9 +1,12 @@
 import sys
+from inspect import signature
+from pathlib import Path
 from unittest import mock
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from scipy.special import expit
 from scipy.stats import binom
 from sklearn.exceptions import NotFittedError
@@ -12,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_validate
 
 from sklearn_magdg.inspection import ReliabilityDisplay
+from sklearn_magdg.inspection._corp import consistency_band
 from sklearn_magdg.metrics import brier_decomposition
 
 
@@ -36,12 +40,14 @@ def test_curve_is_the_isotonic_regression_over_distinct_predictions():
 def test_drawn_numbers_are_those_of_the_frame():
     y, p = predictions()
     display = ReliabilityDisplay.from_predictions(y, {"CNN": p, "GAN": p**2})
-    for line, (method, table) in zip(display.ax_.lines[1:], display.frame().groupby("method"), strict=True):
+    texts = display.ax_.get_legend().get_texts()
+    for line, text, (method, table) in zip(
+        display.ax_.lines[1:], texts, display.frame().groupby("method"), strict=True
+    ):
         np.testing.assert_array_equal(line.get_xdata(), table["predicted"])
         np.testing.assert_array_equal(line.get_ydata(), table["recalibrated"])
-        assert line.get_label().startswith(
-            f"{method}: Brier {brier_decomposition(y, p ** (1 + (method == 'GAN')))[0]:.3f}"
-        )
+        score = brier_decomposition(y, p ** (1 + (method == "GAN")))[0]
+        assert text.get_text().startswith(f"{method}: Brier {score:.3f}")
 
 
 def test_legend_takes_the_score_apart():
@@ -152,7 +158,57 @@ def test_a_band_and_the_trace_outside_it_are_drawn_and_named():
     np.testing.assert_array_equal(np.isnan(trace.get_ydata()), ~outside)
     assert len(display.ax_.collections) == 2
     texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert texts[2:] == ["95 % consistency band", "curve outside its band"]
+    assert texts[2:] == ["95 % consistency band, edged like its curve", "curve outside its band"]
+    fills = {to_hex(fill.get_facecolor()[0]) for fill in display.ax_.collections}
+    edges = [line for line in display.ax_.lines if line.get_linewidth() == 0.7]
+    assert fills == {to_hex(line.get_color()) for line in edges} == {"#000000", "#0072b2"}
+    assert len({line.get_linestyle() for line in edges}) == 2
+    np.testing.assert_array_equal(np.transpose([line.get_ydata() for line in edges[2:]]), table[["low", "high"]])
+
+
+def test_bands_where_all_overlap_are_as_dark_as_one():
+    y, p, patient = of_patients(9, 3)
+    for n_methods in (1, 3):
+        display = ReliabilityDisplay.from_predictions(y, {str(k): p for k in range(n_methods)}, patient=patient)
+        alphas = [fill.get_alpha() for fill in display.ax_.collections]
+        assert 1 - np.prod(1 - np.array(alphas)) == pytest.approx(0.14)
+        assert len(alphas) == n_methods
+
+
+def test_the_legend_is_silent_of_a_trace_where_no_curve_leaves_its_band():
+    y, p, patient = of_patients(9, 3)
+    display = ReliabilityDisplay.from_predictions(y, p, patient=patient, random_state=0)
+    assert not display._outside("predictions").any()
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert texts[1:] == ["95 % consistency band"]
+
+
+def test_one_forecast_shows_its_point_its_band_and_that_it_is_outside():
+    patient = np.repeat(np.arange(11), 3)
+    display = ReliabilityDisplay.from_predictions(
+        np.array(["b", "m"])[patient % 2], np.full(33, 0.1), patient=patient, random_state=0
+    )
+    _, curve, _, dot = display.ax_.lines
+    assert (curve.get_marker(), curve.get_markevery()) == ("o", None)
+    assert (dot.get_marker(), dot.get_ydata().tolist()) == ("o", curve.get_ydata().tolist())
+    [[bar]] = [collection.get_segments() for collection in display.ax_.collections]
+    np.testing.assert_array_equal(bar[:, 1], np.ravel(display.bands["predictions"]))
+
+
+def test_a_lonely_point_outside_the_band_has_a_dot_and_neighbours_have_a_line():
+    predicted, recalibrated = np.linspace(0.1, 0.7, 7), np.array([0.0, 0.5, 0.5, 0.5, 0.9, 0.9, 0.9])
+    bands = {"net": (np.array([0, 0, 0, 0, 0.0, 0, 0]), np.array([1, 0.2, 1, 1, 0.3, 0.3, 1]))}
+    curves = {"net": (predicted, recalibrated, np.ones(7))}
+    display = ReliabilityDisplay(curves, {"net": (0.1, 0.1, 0.1, 0.1)}, pos_label="m", bands=bands).plot()
+    trace, dot = display.ax_.lines[-2:]
+    np.testing.assert_array_equal(np.flatnonzero(np.isfinite(trace.get_ydata())), [1, 4, 5])
+    np.testing.assert_allclose(dot.get_xdata(), [0.2])
+
+
+def test_one_curve_has_no_markers_and_several_have():
+    y, p = predictions()
+    assert ReliabilityDisplay.from_predictions(y, p).ax_.lines[1].get_marker() == ""
+    assert ReliabilityDisplay.from_predictions(y, {"a": p, "b": p}).ax_.lines[1].get_marker() == "o"
 
 
 def test_without_patients_there_is_no_band():
@@ -215,6 +271,10 @@ def test_several_methods_have_a_curve_each_over_their_own_test_parts():
         np.testing.assert_array_equal(display.curves[name], alone.curves["predictions"])
     with pytest.raises(ValueError, match=r"one method, got \['plain', 'shrunk'\]"):
         ReliabilityDisplay.from_cv_results({"plain": results, "shrunk": other}, X, y, groups="fold")
+    with pytest.raises(ValueError, match="`name` is for one method, got 'net'"):
+        ReliabilityDisplay.from_cv_results({"plain": results, "shrunk": other}, X, y, name="net")
+    with pytest.raises(ValueError, match="got `name='net'` too"):
+        ReliabilityDisplay.from_cv_results(results, X, y, groups="fold", name="net")
 
 
 def test_a_fitted_estimator_is_asked_for_its_probabilities():
@@ -240,6 +300,115 @@ def test_incomplete_cv_results_are_refused():
         ReliabilityDisplay.from_cv_results(results, X, y)
 
 
+@pytest.mark.parametrize("layout", [None, "constrained", "tight"])
+def test_everything_fits_into_given_axes_of_ordinary_size(layout):
+    y, p = predictions()
+    figure, axes = plt.subplots(ncols=2, figsize=(9, 4.5), layout=layout)
+    methods = {"CNN": p, "GAN": p**2, "GAN, averaged over all folds of one magnification": p**0.5}
+    for ax in axes:
+        ReliabilityDisplay.from_predictions(y, methods, patient=np.arange(len(y)) // 3, ax=ax)
+    figure.canvas.draw()
+    legends = [ax.get_legend().get_window_extent() for ax in axes]
+    boxes = [each.get_window_extent() for ax in axes for each in (ax.yaxis.label, ax.child_axes[0].xaxis.label)]
+    for box in (*legends, *boxes):
+        assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 <= box.y1 <= figure.bbox.y1
+    assert legends[0].x1 < legends[1].x0
+    for ax, legend in zip(axes, legends, strict=True):
+        place = ax.get_position(original=True).transformed(figure.transFigure)
+        assert ax.child_axes[0].get_window_extent().y0 == pytest.approx(place.y0, abs=1)
+        assert ax.get_window_extent().height > 0.3 * place.height
+        assert ax.get_window_extent().y1 <= legend.y0
+
+
+def test_without_its_legend_the_diagram_takes_the_room():
+    display = ReliabilityDisplay.from_predictions(*predictions(), ax=plt.subplots()[1])
+    display.figure_.canvas.draw()
+    before = display.ax_.get_position().height
+    display.ax_.get_legend().remove()
+    display.figure_.canvas.draw()
+    assert display.ax_.get_position().height > before
+
+
+OPTIONS = ("patient", "groups", "sample_weight", "pos_label", "n_resamples", "confidence_level", "random_state", "ax")
+
+
+def test_every_option_of_an_estimator_reaches_its_predictions():
+    results, X, y, *_ = cross_validated()
+    model, given = results["estimator"][0], {name: object() for name in (*OPTIONS, "name")}
+    with mock.patch.object(ReliabilityDisplay, "from_predictions") as called:
+        ReliabilityDisplay.from_estimator(model, X, y, **given)
+    passed = called.call_args.kwargs
+    assert {name: passed[name] for name in given} == given
+    assert passed.keys() - given.keys() == {"labels"}
+    assert passed["labels"] is model.classes_
+    assert passed.keys() == signature(ReliabilityDisplay.from_predictions).parameters.keys() - {"y_true", "y_proba"}
+
+
+def test_every_option_of_cross_validation_reaches_its_predictions_for_the_tested_rows():
+    results, X, y, patient, magnification = cross_validated()
+    rows = np.concatenate(results["indices"]["test"])
+    columns = {"patient": patient, "groups": magnification, "sample_weight": np.arange(len(y)) / 7}
+    given = {name: object() for name in OPTIONS if name not in columns}
+    with mock.patch.object(ReliabilityDisplay, "from_predictions") as called:
+        ReliabilityDisplay.from_cv_results(results, X, y, **columns, **given)
+    passed = called.call_args.kwargs
+    assert {name: passed[name] for name in given} == given
+    for name, column in columns.items():
+        np.testing.assert_array_equal(passed[name], column[rows])
+    np.testing.assert_array_equal(called.call_args.args[0], y[rows])
+    np.testing.assert_array_equal(passed["labels"], ["b", "m"])
+
+
+def test_a_column_of_another_length_than_the_samples_is_refused():
+    results, X, y, patient, magnification = cross_validated()
+    columns = {"y": y, "patient": patient, "groups": magnification, "sample_weight": np.ones(len(y))}
+    for name in columns:
+        longer = columns | {name: np.append(columns[name], columns[name][0])}
+        with pytest.raises(ValueError, match=rf"`{name}` has {len(y) + 1} values for {len(y)} samples"):
+            ReliabilityDisplay.from_cv_results(results, X, **longer)
+
+
+def test_a_missing_patient_or_group_is_refused_in_lists_too():
+    results, X, y, patient, _ = cross_validated()
+    tested = results["indices"]["test"][0][0]
+    named = [f"p{each}" for each in patient]
+    named[tested] = np.nan
+    for column in ("patient", "groups"):
+        with pytest.raises(ValueError, match=f"`{column}` is missing for 1 samples"):
+            ReliabilityDisplay.from_cv_results(results, X, y, **{column: named})
+    with pytest.raises(ValueError, match=r"`groups` is missing for 1 samples \(the first at position 1\)"):
+        ReliabilityDisplay.from_predictions([0, 1, 1], [0.1, 0.2, 0.3], groups=["a", np.nan, "b"])
+
+
+def test_the_histogram_shows_shares_of_the_weight():
+    y, p = ["a", "b", "b"], [0.11, 0.52, 0.53]
+    display = ReliabilityDisplay.from_predictions(y, p, sample_weight=[3, 1, 4])
+    heights = display.histogram_ax_.patches[0].get_xy()[:, 1]
+    assert set(heights) == {0, 3 / 8, 5 / 8}
+
+
+def test_the_band_of_weighted_images_is_that_of_weighted_means():
+    probability, weight, patient = np.array([0.5, 0.5, 0.51]), np.array([1.0, 3.0, 2.0]), np.arange(3)
+    options = {"n_resamples": 4000, "confidence_level": 0.6, "random_state": np.random.RandomState(0)}
+    low, high = consistency_band(probability, patient, weight, **options)
+    drawn = np.random.RandomState(0).uniform(size=(4000, 3)) < probability
+    first, second = (drawn[:, 0] + 3 * drawn[:, 1]) / 4, drawn[:, 2].astype(float)
+    pooled = (4 * first + 2 * second) / 6  # where the first frequency would exceed the second
+    curves = np.where((first > second)[:, None], pooled[:, None], np.column_stack([first, second]))
+    np.testing.assert_allclose([low, high], np.quantile(curves, [0.2, 0.8], axis=0))
+
+
+def test_the_notes_say_what_the_simulation_measured():
+    table = Path(__file__).parents[2].joinpath("docs/measured/bands.md").read_text().splitlines()[2:]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    notes = " ".join(ReliabilityDisplay.__doc__.split())
+    bands = ["consistency, by patient", "consistency, image by image", "bootstrap of patients"]
+    for band, words in zip(bands, ["stayed inside at", "image by image gave", "does not support [2]_,"], strict=True):
+        held = [float(row[3]) for row in rows if row[2] == band]
+        assert f"{words} {min(held):.2f} to {max(held):.2f}" in notes
+
+
 def test_given_axes_are_used_and_can_be_used_again():
     y, p = predictions()
     figure, (left, right) = plt.subplots(ncols=2)
@@ -254,7 +423,13 @@ def test_errors_say_what_came():
         ReliabilityDisplay.from_predictions(["a", "b", "c"], [0.1, 0.2, 0.3])
     with pytest.raises(ValueError, match="drop `name` and `groups`"):
         ReliabilityDisplay.from_predictions(y, {"CNN": p}, name="CNN")
-    with pytest.raises(ValueError, match="have 37, 37 and 2 rows"):
+    with pytest.raises(ValueError, match="`y_proba` is an empty dict"):
+        ReliabilityDisplay.from_predictions(y, {})
+    with pytest.raises(ValueError, match="got `name='CNN'` too; drop one of the two"):
+        ReliabilityDisplay.from_predictions(y, p, name="CNN", groups=y)
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[37, 36\]"):
+        ReliabilityDisplay.from_predictions(y, p[1:], groups=y)
+    with pytest.raises(ValueError, match="`groups` has 2 values for 37 samples"):
         ReliabilityDisplay.from_predictions(y, p, groups=["a", "b"])
     with pytest.raises(ValueError, match="`patient` has 3 values for 37 samples"):
         ReliabilityDisplay.from_predictions(y, p, patient=[1, 2, 3])

@@ -17,7 +17,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "auto_examples/*.ipynb", "measured"]
 templates_path = ["_templates"]
-default_role = "code"
+default_role = "py:obj"  # a link where the name is known, else code
 nitpicky = False
 
 autosummary_generate = True
@@ -37,5 +37,6 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
-html_sidebars = {"index": []}
+html_title = project
+html_sidebars = {"**": []}
 html_show_sourcelink = False

@@ -20,13 +20,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_magdg.datasets import make_histology
 from sklearn_magdg.inspection import MagnificationScoreDisplay, ReliabilityDisplay
 from sklearn_magdg.metrics import neg_brier_scorer, patient_bootstrap_difference
-from sklearn_magdg.model_selection import LeaveOneMagnificationOut
+from sklearn_magdg.model_selection import LeaveOneMagnificationOut, audit_splits
 
 sklearn.set_config(enable_metadata_routing=True)
 
 
 def describe(images):
-    """Mean and spread of each colour and the strength of its edges, at four scales."""
     images, features = images / 255, []
     for _ in range(4):
         edges = np.abs(np.diff(images, axis=1)).mean((1, 2)) + np.abs(np.diff(images, axis=2)).mean((1, 2))
@@ -43,8 +42,9 @@ metadata = {"patient": tissue.patient, "magnification": tissue.magnification}
 # Inside each training part the same splitter leaves out a magnification once more, for the calibrator.
 plain = make_pipeline(StandardScaler(), LogisticRegression(C=10, solver="newton-cholesky"))
 calibrated = CalibratedClassifierCV(plain, method="temperature", cv=LeaveOneMagnificationOut(2))
-options = {"scoring": neg_brier_scorer, "return_estimator": True, "return_indices": True}
-options |= {"cv": LeaveOneMagnificationOut(4), "params": metadata}
+cv = LeaveOneMagnificationOut(4)
+audit_splits(cv, tissue.data, y, **metadata).raise_if_leaky(magnifications=True)
+options = {"cv": cv, "params": metadata, "scoring": neg_brier_scorer, "return_estimator": True, "return_indices": True}
 tests = cross_validate(plain, X, y, **options), cross_validate(calibrated, X, y, **options)
 
 
@@ -87,9 +87,8 @@ _ = MagnificationScoreDisplay.from_predictions(
 # A difference has an interval of its own, from the same resampled patients. The average beats the one classifier at
 # every magnification. The temperatures on top of it are not told apart from none: every interval holds 0, at 40X too.
 pairs = {"one, temperature": "one classifier", "averaged": "one classifier", "averaged, temperatures": "averaged"}
-parts = {"all": np.full(len(y), True)} | {
-    f"{at}X": tissue.magnification == at for at in np.unique(tissue.magnification)
-}
+parts = {"all": tissue.magnification > 0}
+parts |= {f"{at}X": tissue.magnification == at for at in np.unique(tissue.magnification)}
 rows = {
     (part, f"{a} - {b}"): patient_bootstrap_difference(
         "brier", y[at], p.loc[at, a], p.loc[at, b], patient=tissue.patient[at], random_state=0

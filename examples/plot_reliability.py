@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_magdg.datasets import make_histology
 from sklearn_magdg.inspection import MagnificationScoreDisplay, ReliabilityDisplay
 from sklearn_magdg.metrics import neg_brier_scorer
-from sklearn_magdg.model_selection import LeaveOneMagnificationOut
+from sklearn_magdg.model_selection import LeaveOneMagnificationOut, audit_splits
 
 sklearn.set_config(enable_metadata_routing=True)
 
@@ -36,17 +36,20 @@ def describe(images):
 tissue = make_histology(40, images_per_cell=4, image_size=32, random_state=0)
 X, y = describe(tissue.data), tissue.target_names[tissue.target]
 patient, magnification = tissue.patient, tissue.magnification
+metadata = {"patient": patient, "magnification": magnification}
 
 # %%
-# Every fold tests patients and a magnification that its logistic regression never saw.
+# Every fold tests patients and a magnification that its logistic regression never saw; the audit would raise otherwise.
+cv = LeaveOneMagnificationOut(4)
+audit_splits(cv, tissue.data, y, **metadata).raise_if_leaky(magnifications=True)
 model = make_pipeline(StandardScaler(), LogisticRegression(C=10, solver="newton-cholesky"))
 results = cross_validate(
     model,
     X,
     y,
-    cv=LeaveOneMagnificationOut(4),
+    cv=cv,
     scoring=neg_brier_scorer,
-    params={"patient": patient, "magnification": magnification},
+    params=metadata,
     return_estimator=True,
     return_indices=True,
 )

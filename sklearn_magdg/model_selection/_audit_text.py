@@ -53,7 +53,8 @@ def verdict(audit):
 def _sentence(summary, names, found, nothing):
     present = [name for name in names if summary[name]]
     if not present:
-        return f"{nothing} {' or '.join(_WORDS[name] for name in names)} stand on both sides."
+        *first, last = (_WORDS[name] for name in names)
+        return f"{nothing} {', '.join(first)}{' or ' if first else ''}{last} stand on both sides."
     return f"{found} {', '.join(f'{_WORDS[name]} in {_extent(summary, name)}' for name in present)}."
 
 

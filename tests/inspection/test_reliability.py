@@ -16,6 +16,7 @@ from sklearn.model_selection import cross_validate
 
 from sklearn_magdg.inspection import ReliabilityDisplay
 from sklearn_magdg.inspection._corp import consistency_band
+from sklearn_magdg.inspection._reliability_diagram import outside_band
 from sklearn_magdg.metrics import brier_decomposition
 
 
@@ -178,7 +179,7 @@ def test_bands_where_all_overlap_are_as_dark_as_one():
 def test_the_legend_is_silent_of_a_trace_where_no_curve_leaves_its_band():
     y, p, patient = of_patients(9, 3)
     display = ReliabilityDisplay.from_predictions(y, p, patient=patient, random_state=0)
-    assert not display._outside("predictions").any()
+    assert not outside_band(display.curves["predictions"], display.bands["predictions"]).any()
     texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert texts[1:] == ["95 % consistency band"]
 

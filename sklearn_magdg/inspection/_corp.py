@@ -57,7 +57,6 @@ def forecasts_by_method(y_true, y_proba, patient, name, groups, sample_weight):
 def corp_numbers(forecasts, labels, pos_label, redrawing):
     """Curve, decomposition and, with patients, consistency band of one method."""
     y, p, patient, weight = forecasts
-    p = _positive_column(p, labels, pos_label)
     # one label alone is explained by the check of the probabilities, unless it is 0 or 1
     options = {"pos_label": pos_label, "labels": labels if len(labels) == 2 else None}
     decomposition = brier_decomposition(y, p, sample_weight=weight, **options)
@@ -89,11 +88,3 @@ def consistency_band(probability, patient, weight, *, n_resamples, confidence_le
         outcome = random_state.uniform(size=patient.max() + 1)[patient] < probability
         curve[:] = isotonic_regression(np.bincount(group, weights=weight * outcome) / total, sample_weight=total)
     return tuple(np.quantile(curves, [(1 - confidence_level) / 2, (1 + confidence_level) / 2], axis=0))
-
-
-def _positive_column(y_proba, labels, pos_label):
-    """The column of the positive class of (n, 2) probabilities; anything else as it is."""
-    if y_proba.ndim == 2 and y_proba.shape[1] == 2:
-        check_probabilities(np.full(len(y_proba), labels[0]), y_proba, labels=labels if len(labels) == 2 else None)
-        return y_proba[:, 0 if len(labels) == 2 and pos_label == labels[0] else 1]
-    return y_proba

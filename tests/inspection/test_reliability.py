@@ -444,3 +444,10 @@ def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"sklearn-magdg\[report\]"):
         ReliabilityDisplay.from_predictions(*predictions())
+
+
+def test_two_columns_are_read_by_the_positive_class_where_one_class_is_there():
+    display = ReliabilityDisplay.from_predictions([0, 0], [[0.9, 0.1], [0.7, 0.3]], pos_label=0)
+    curve = display.curves["predictions"]
+    np.testing.assert_allclose(curve.predicted, [0.7, 0.9])
+    np.testing.assert_array_equal(curve.recalibrated, [1, 1])

@@ -3,9 +3,8 @@
 Run with ``OMP_NUM_THREADS=1 python benchmarks/bench_bootstrap.py``; prints the median and quartiles of the repetitions.
 """
 
-import time
-
 import numpy as np
+from _timing import seconds
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from sklearn_magdg.metrics import patient_bootstrap
@@ -22,15 +21,6 @@ def predictions(n_patients=82, n_images=8_000, seed=0):
 def run(metric, n_resamples):
     y_true, y_score, patient = predictions()
     patient_bootstrap(metric, y_true, y_score, patient=patient, n_resamples=n_resamples, random_state=0)
-
-
-def seconds(function, n_repetitions=9):
-    times = []
-    for _ in range(n_repetitions):
-        started = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - started)
-    return np.quantile(times, [0.25, 0.5, 0.75])
 
 
 def one_by_one(metric):

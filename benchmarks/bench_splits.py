@@ -5,10 +5,10 @@ per patient, in random order, of 4 magnifications and 3 classes. `StratifiedGrou
 is timed at the smallest size only: there it already takes seconds.
 """
 
-import time
 from functools import partial
 
 import numpy as np
+from _timing import seconds
 from sklearn.model_selection import StratifiedGroupKFold
 
 from sklearn_magdg.model_selection import LeaveOneMagnificationOut
@@ -32,17 +32,6 @@ def split_by_patient(patient, _, label):
     return sum(len(test) for _, test in StratifiedGroupKFold(5).split(label, label, patient))
 
 
-def seconds(function, n_repetitions=N_REPETITIONS):
-    """Quartiles of the time, after one call that is not counted."""
-    function()
-    times = []
-    for _ in range(n_repetitions):
-        started = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - started)
-    return np.quantile(times, [0.25, 0.5, 0.75])
-
-
 def cell(quartiles):
     low, median, high = quartiles
     return f"{median:.2f} ({low:.2f} to {high:.2f})"
@@ -54,7 +43,7 @@ def compare():
     before = None
     for n_rows in SIZES:
         data = design(n_rows)
-        ours = seconds(partial(split_by_magnification, *data))
+        ours = seconds(partial(split_by_magnification, *data), N_REPETITIONS)
         growth = "" if before is None else f"{ours[1] / before:.2f}"
         theirs = "" if before is not None else cell(seconds(partial(split_by_patient, *data), n_repetitions=3))
         print(f"| {n_rows:,} | {n_rows // 20:,} | {cell(ours)} | {growth} | {theirs} |")

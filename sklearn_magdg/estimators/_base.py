@@ -1,30 +1,22 @@
 """The fit, predict and transform that the three classifiers share."""
 
 import copy
-import warnings
 from numbers import Integral, Real
 from os import PathLike
-from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import (
-    assert_all_finite,
-    check_consistent_length,
-    check_random_state,
-    column_or_1d,
-    compute_sample_weight,
-)
+from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import nn
 
 from sklearn_magdg._metadata import as_column, encode, encode_magnification
 from sklearn_magdg.estimators._callbacks import StopIfNotFinite
-from sklearn_magdg.estimators._sources import ArraySource, RowsOf, as_source
+from sklearn_magdg.estimators._encoder import build_encoder
+from sklearn_magdg.estimators._rows import Rows, check_labels, image_as_patient, mean_one
+from sklearn_magdg.estimators._sources import ArraySource, as_source
 from sklearn_magdg.estimators._training import (
     ShuffledBatches,
     TrainingData,
@@ -34,37 +26,10 @@ from sklearn_magdg.estimators._training import (
     threads,
     train,
 )
-from sklearn_magdg.model_selection._holdout import patient_holdout
-from sklearn_magdg.modules import (
-    AUGMENTATIONS,
-    FeatureInput,
-    Frozen,
-    Objective,
-    TwoHeaded,
-    build_backbone,
-    check_backbone,
-    last_block,
-    perceptron,
-)
+from sklearn_magdg.estimators._validation import validation_mask
+from sklearn_magdg.modules import AUGMENTATIONS, Objective, TwoHeaded
 
 MAX_SEED = np.iinfo(np.int32).max
-
-
-class Rows(NamedTuple):
-    """Training rows: their images or features and what is known of each."""
-
-    source: object
-    label: np.ndarray  # int64 (n,)
-    patient: np.ndarray | None
-    magnification: np.ndarray | None  # int64 codes (n,)
-    weight: np.ndarray  # float64 (n,)
-
-    def take(self, mask):
-        def part(values):
-            return None if values is None else values[mask]
-
-        rows = np.flatnonzero(mask)
-        return Rows(RowsOf(self.source, rows), *(part(values) for values in self[1:]))
 
 
 class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
@@ -224,53 +189,22 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
             return rows, None
         if rows.patient is None:
             rows = rows._replace(patient=image_as_patient(len(rows.label)))
-        held_back = self._validation_mask(rows.label, rows.patient)
+        held_back = validation_mask(self, rows.label, rows.patient)
         return rows.take(~held_back), rows.take(held_back)
-
-    def _validation_mask(self, label, patient):
-        """Mask of the rows set aside for early stopping: a class-stratified part of the patients.
-
-        It depends on the rows that have a patient alone: generated rows, which have none, leave it as it is. A fit
-        that goes on keeps the part of the fit before, for the net has been trained on all others.
-        """
-        if self.warm_start and hasattr(self, "module_"):
-            kept = self._kept_aside(label, patient)
-            if kept.any():
-                return kept
-        rng = check_random_state(self.random_state)
-        held_back = patient_holdout(patient, label, self.validation_fraction, rng)
-        if not held_back.any():
-            raise ValueError("early_stopping=True needs a class with at least 2 patients to set one of them aside.")
-        return held_back
-
-    def _kept_aside(self, label, patient):
-        """Mask of the rows whose patients the fit before set aside."""
-        before = getattr(self, "validation_patients_", [])
-        kept = pd.Series(patient).isin(before).to_numpy()
-        n_found = pd.Series(patient)[kept].nunique()
-        if not before or n_found < len(before):
-            warnings.warn(
-                f"warm_start=True goes on from a fit that set {len(before)} patients aside, {n_found} of whom are in "
-                "the data: early stopping may validate on patients that the net was trained on; fit on the same "
-                "patients with early_stopping=True from the start.",
-                UserWarning,
-            )
-        missing = np.setdiff1d(label, label[~kept])
-        if len(missing):
-            raise ValueError(
-                "No patient of some class is left to train on beside those that the fit before set aside "
-                f"({before}): pass all patients again, or set warm_start=False."
-            )
-        return kept
 
     def _start_module(self, rows, classes, magnifications):
         if self.warm_start and hasattr(self, "module_"):
             return self._continued_module(rows.source, classes, magnifications)
-        n_magnifications = 0 if magnifications is None else len(magnifications)
-        encoder, n_features = self._build_encoder(rows.source)
-        domain_head = self._build_domain_head(n_features, len(classes), n_magnifications)
-        module = TwoHeaded(encoder, n_features, len(classes), domain_head)
-        return module.to(resolve_device(self.device), memory_format=torch.channels_last)
+        module = self._build_module(rows.source.shape, len(classes), len(magnifications or ()))
+        module.to(resolve_device(self.device), memory_format=torch.channels_last)
+        if len(rows.source.shape) == 1:
+            module.encoder[0].measure(rows.source.read(np.arange(len(rows.source))))
+        return module
+
+    def _build_module(self, shape, n_classes, n_magnifications):
+        encoder, n_features = build_encoder(self, shape)
+        domain_head = self._build_domain_head(n_features, n_classes, n_magnifications)
+        return TwoHeaded(encoder, n_features, n_classes, domain_head)
 
     def _continued_module(self, source, classes, magnifications):
         """A copy of the last fit's module, so that a failing fit leaves that one as it is."""
@@ -282,31 +216,6 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
                     f"warm_start=True goes on with the {what} {old}, got {new}; set warm_start=False to start afresh."
                 )
         return copy.deepcopy(self.module_)
-
-    def _build_encoder(self, source):
-        if len(source.shape) == 1:
-            return self._build_feature_encoder(source)
-        augment = AUGMENTATIONS[self.augment] if isinstance(self.augment, str) else self.augment
-        input_layer, net, n_features = build_backbone(self.backbone, self.weights, augment)
-        check_backbone(input_layer, net, n_features, source.shape)
-        if self.trainable == "last_block":
-            return nn.Sequential(input_layer, Frozen(net, last_block(net))), n_features
-        if self.trainable == "head":
-            projection, width = self._build_projection(n_features)
-            return nn.Sequential(input_layer, Frozen(net), FeatureInput(n_features), projection), width
-        return nn.Sequential(input_layer, net), n_features
-
-    def _build_feature_encoder(self, source):
-        untouched = {"backbone": "auto", "weights": None, "trainable": "all", "augment": None}
-        touched = [name for name, default in untouched.items() if getattr(self, name) != default]
-        if touched:
-            raise ValueError(
-                f"X holds features (2-D), for which the encoder is a perceptron: leave {touched} at the default, "
-                "or give images."
-            )
-        n_inputs, n_features = source.shape[0], 32
-        measured = FeatureInput(n_inputs).measure(source.read(np.arange(len(source))))
-        return nn.Sequential(measured, perceptron(n_inputs, n_features=n_features)), n_features
 
     def _train(self, module, rows, valid):
         n_magnifications = 0 if rows.magnification is None else rows.magnification.max() + 1
@@ -355,7 +264,7 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
 
     def _training_data(self, rows):
         magnification = np.zeros(len(rows.label), dtype=np.int64) if rows.magnification is None else rows.magnification
-        weight = _mean_one(rows.weight, self._balance_groups(rows)).astype(np.float32)
+        weight = mean_one(rows.weight, self._balance_groups(rows)).astype(np.float32)
         target = {"label": rows.label, "magnification": magnification, "weight": weight}
         return TrainingData(rows.source, {name: torch.from_numpy(values) for name, values in target.items()})
 
@@ -400,46 +309,3 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-def image_as_patient(n):
-    """Every image as a patient of its own, with a warning of what that leaks."""
-    warnings.warn(
-        "early_stopping=True without `patient`: images of one patient may stand on both sides of the validation "
-        "split, which flatters its loss; pass `patient` to `fit`.",
-        UserWarning,
-    )
-    return np.arange(n)
-
-
-def check_labels(estimator, y, n):
-    """`y` as a 1-D array of `n` labels of at least two classes."""
-    y = read_labels(y, n)
-    classes = np.unique(y)
-    if len(classes) < 2:
-        raise ValueError(
-            f"{type(estimator).__name__} needs at least 2 classes, got 1 class: {classes.tolist()[0]!r}; "
-            "add images of another class."
-        )
-    return y
-
-
-def read_labels(y, n):
-    """`y` as a 1-D array of `n` labels, none missing."""
-    y = column_or_1d(y, warn=True)
-    if y.dtype.kind == "f":
-        assert_all_finite(y, input_name="y")
-    missing = np.flatnonzero(pd.isna(y)) if y.dtype.kind == "O" else []
-    if len(missing):
-        raise ValueError(f"`y` is missing for {len(missing)} samples, the first at position {missing[0]}; drop them.")
-    check_classification_targets(y)
-    check_consistent_length(range(n), y)
-    return y
-
-
-def _mean_one(weight, groups):
-    """Weights over their mean within each group."""
-    totals = np.bincount(groups, weights=weight)
-    counts = np.bincount(groups)
-    means = np.divide(totals, counts, out=np.ones_like(totals), where=totals > 0)
-    return weight / means[groups]

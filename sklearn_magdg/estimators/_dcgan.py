@@ -14,8 +14,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from sklearn_magdg._metadata import as_column, encode_magnification
-from sklearn_magdg.estimators._base import MAX_SEED, read_labels
+from sklearn_magdg.estimators._base import MAX_SEED
 from sklearn_magdg.estimators._callbacks import LogParts, StopIfNotFinite
+from sklearn_magdg.estimators._rows import read_labels
 from sklearn_magdg.estimators._sources import as_source
 from sklearn_magdg.estimators._training import (
     ShuffledBatches,

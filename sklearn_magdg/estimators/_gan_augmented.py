@@ -19,10 +19,12 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from sklearn_magdg._metadata import as_column, encode_magnification
-from sklearn_magdg.estimators._base import MAX_SEED, BaseNetClassifier, check_labels, image_as_patient
+from sklearn_magdg.estimators._base import MAX_SEED, BaseNetClassifier
 from sklearn_magdg.estimators._cnn import CNNClassifier
 from sklearn_magdg.estimators._dcgan import DCGAN
+from sklearn_magdg.estimators._rows import check_labels, image_as_patient
 from sklearn_magdg.estimators._sources import ArraySource, JoinedSource, RowsOf, as_source
+from sklearn_magdg.estimators._validation import validation_mask
 
 
 class GANAugmentedClassifier(
@@ -227,7 +229,7 @@ def _kept_from_generator(estimator, real):
     """Rows that `estimator` will set aside for early stopping, which the generator must not see either."""
     if not estimator.early_stopping:
         return np.zeros(len(real.y), dtype=bool)
-    return estimator._validation_mask(real.y, real.patient)
+    return validation_mask(estimator, real.y, real.patient)
 
 
 def _allot(rows, n_synthetic, balance):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_magdg.estimators._base import _mean_one
+from sklearn_magdg.estimators._rows import mean_one
 from sklearn_magdg.estimators._training import BalancedBatches, ShuffledBatches, seeded, threads
 
 
@@ -27,7 +27,7 @@ def test_balanced_batches_hold_every_group_equally_often_and_repeat_the_small_on
 
 
 def test_weights_have_mean_one_within_each_group_and_a_weightless_group_stays_so():
-    weight = _mean_one(np.array([1.0, 3.0, 5.0, 0.0, 0.0]), np.array([0, 0, 1, 2, 2]))
+    weight = mean_one(np.array([1.0, 3.0, 5.0, 0.0, 0.0]), np.array([0, 0, 1, 2, 2]))
     np.testing.assert_allclose(weight, [0.5, 1.5, 1, 0, 0])
 
 

@@ -1,0 +1,71 @@
+"""Training rows: what stands in X and what is known of each row, checked."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from sklearn_magdg.estimators._sources import RowsOf
+
+
+class Rows(NamedTuple):
+    """Training rows: their images or features and what is known of each."""
+
+    source: object
+    label: np.ndarray  # int64 (n,)
+    patient: np.ndarray | None
+    magnification: np.ndarray | None  # int64 codes (n,)
+    weight: np.ndarray  # float64 (n,)
+
+    def take(self, mask):
+        def part(values):
+            return None if values is None else values[mask]
+
+        rows = np.flatnonzero(mask)
+        return Rows(RowsOf(self.source, rows), *(part(values) for values in self[1:]))
+
+
+def check_labels(estimator, y, n):
+    """`y` as a 1-D array of `n` labels of at least two classes."""
+    y = read_labels(y, n)
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise ValueError(
+            f"{type(estimator).__name__} needs at least 2 classes, got 1 class: {classes.tolist()[0]!r}; "
+            "add images of another class."
+        )
+    return y
+
+
+def read_labels(y, n):
+    """`y` as a 1-D array of `n` labels, none missing."""
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind == "f":
+        assert_all_finite(y, input_name="y")
+    missing = np.flatnonzero(pd.isna(y)) if y.dtype.kind == "O" else []
+    if len(missing):
+        raise ValueError(f"`y` is missing for {len(missing)} samples, the first at position {missing[0]}; drop them.")
+    check_classification_targets(y)
+    check_consistent_length(range(n), y)
+    return y
+
+
+def image_as_patient(n):
+    """Every image as a patient of its own, with a warning of what that leaks."""
+    warnings.warn(
+        "early_stopping=True without `patient`: images of one patient may stand on both sides of the validation "
+        "split, which flatters its loss; pass `patient` to `fit`.",
+        UserWarning,
+    )
+    return np.arange(n)
+
+
+def mean_one(weight, groups):
+    """Weights over their mean within each group."""
+    totals = np.bincount(groups, weights=weight)
+    counts = np.bincount(groups)
+    means = np.divide(totals, counts, out=np.ones_like(totals), where=totals > 0)
+    return weight / means[groups]

@@ -16,6 +16,17 @@ def breakhis_root():
     return root
 
 
+@pytest.fixture(scope="session")
+def mobilenet_weights():
+    """File of torchvision's ImageNet weights of MobileNetV2."""
+    beside = Path(__file__).resolve().parents[1] / "weights" / "mobilenet_v2-b0353104.pth"
+    file = Path(os.environ.get("MAGDG_WEIGHTS", beside))
+    if not file.is_file():
+        absent = pytest.fail if os.environ.get("CI") else pytest.skip
+        absent("the weights of MobileNetV2 are absent: `make weights`, or set MAGDG_WEIGHTS")
+    return file
+
+
 def pytest_terminal_summary(terminalreporter):
     """Say how many tests had to do without the real images."""
     skipped = [report for report in terminalreporter.getreports("skipped") if ABSENT in str(report.longrepr)]

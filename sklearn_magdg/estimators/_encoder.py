@@ -15,13 +15,14 @@ from sklearn_magdg.modules import (
 _N_FEATURES = 32  # of the perceptron's embedding
 
 
-def build_encoder(estimator, shape):
-    """What turns inputs of `shape` into embeddings, and their width."""
+def build_encoder(estimator, shape, *, check=True):
+    """What turns inputs of `shape` into embeddings, and their width; `check` tries the backbone on a blank image."""
     if len(shape) == 1:
         return _feature_encoder(estimator, shape[0])
     augment = AUGMENTATIONS[estimator.augment] if isinstance(estimator.augment, str) else estimator.augment
-    input_layer, net, n_features = build_backbone(estimator.backbone, estimator.weights, augment)
-    check_backbone(input_layer, net, n_features, shape)
+    input_layer, net, n_features = build_backbone(estimator.backbone, estimator.weights, augment, shape)
+    if check:
+        check_backbone(input_layer, net, n_features, shape)
     if estimator.trainable == "last_block":
         return nn.Sequential(input_layer, Frozen(net, last_block(net))), n_features
     if estimator.trainable == "head":
@@ -31,7 +32,7 @@ def build_encoder(estimator, shape):
 
 
 def _feature_encoder(estimator, n_inputs):
-    untouched = {"backbone": "auto", "weights": None, "trainable": "all", "augment": None}
+    untouched = {"backbone": "auto", "weights": None, "trainable": "all", "backbone_lr": None, "augment": None}
     touched = [name for name, default in untouched.items() if getattr(estimator, name) != default]
     if touched:
         raise ValueError(

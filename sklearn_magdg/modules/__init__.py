@@ -1,6 +1,6 @@
 """Pure torch: nets, layers and losses that know neither scikit-learn nor skorch."""
 
-from sklearn_magdg.modules._augment import AUGMENTATIONS, augment_histology
+from sklearn_magdg.modules._augment import AUGMENTATIONS, HistologyAugment
 from sklearn_magdg.modules._backbones import (
     FeatureInput,
     Frozen,
@@ -18,12 +18,15 @@ from sklearn_magdg.modules._dcgan import (
     ImageGenerator,
     diff_augment,
 )
-from sklearn_magdg.modules._losses import GroupDRO, Objective, coral, mmd, vrex, weighted_mean
+from sklearn_magdg.modules._losses import Objective, weighted_mean
+from sklearn_magdg.modules._penalties import EMBEDDING_PENALTIES, PENALTIES, GroupDRO, coral, mmd, vrex
 from sklearn_magdg.modules._reversal import GradientReversal, ramp, reverse_gradient
 from sklearn_magdg.modules._two_headed import DomainHead, NetOutput, TwoHeaded
 
 __all__ = [
     "AUGMENTATIONS",
+    "EMBEDDING_PENALTIES",
+    "PENALTIES",
     "DomainHead",
     "FeatureDiscriminator",
     "FeatureGenerator",
@@ -31,13 +34,13 @@ __all__ = [
     "Frozen",
     "GradientReversal",
     "GroupDRO",
+    "HistologyAugment",
     "ImageDiscriminator",
     "ImageGenerator",
     "ImageInput",
     "NetOutput",
     "Objective",
     "TwoHeaded",
-    "augment_histology",
     "build_backbone",
     "check_backbone",
     "coral",

@@ -1,13 +1,13 @@
 """Encoders: a small CNN, a perceptron for 2-D input, any torchvision classifier without its last layer."""
 
 import difflib
-import pickle
-from pathlib import Path
 
 import torch
 from torch import nn
 
-_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+from sklearn_magdg.modules._weights import load_weights
+
+_INCEPTIONS = ("googlenet", "inception_v3")
 
 
 class ImageInput(nn.Module):
@@ -89,13 +89,11 @@ def small_cnn(width=24, n_features=128):
     return net, n_features
 
 
-def _last_linear(model):
-    names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-    return names[-1] if names else None
+def torchvision_backbone(name, weights, image_shape):
+    """A torchvision classification model whose classifier is gone, and the width of what it read.
 
-
-def torchvision_backbone(name, weights=None):
-    """A torchvision classification model whose last linear layer is gone, and the width it had."""
+    ``(height, width, 3)`` of the images matters to transformers whose positions are learnt.
+    """
     from torchvision import models
 
     known = models.list_models(module=models)
@@ -105,39 +103,53 @@ def torchvision_backbone(name, weights=None):
             f"`backbone` must be 'auto', a torchvision classification model or a callable, got {name!r}; "
             f"did you mean {', '.join(map(repr, near))}?"
         )
-    model = models.get_model(name, weights="DEFAULT" if weights == "imagenet" else None)
-    if weights not in (None, "imagenet"):
-        _load_weights(model, name, Path(weights))
-    head = _last_linear(model)
-    if getattr(model, "aux_logits", False):
-        raise ValueError(f"`backbone` {name!r} trains through auxiliary outputs; choose 'resnet18', for example.")
-    if head is None:
-        raise ValueError(f"`backbone` {name!r} has no linear classifier to replace; choose 'resnet18', for example.")
-    n_features = model.get_submodule(head).in_features
+    model = models.get_model(name, weights=None, **_constructor_options(name, image_shape))
+    head, n_features = _classifier(model)
     model.set_submodule(head, nn.Identity())
+    if weights is not None:
+        load_weights(model, name, head, weights)
     return model, n_features
 
 
-def _load_weights(model, name, path):
-    if not path.is_file():
-        raise ValueError(f"`weights` must be None, 'imagenet' or the path of a state dict; there is no file {path}.")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+def _constructor_options(name, image_shape):
+    """What a family must be told: that nothing hangs halfway up, or the size of the images."""
+    if name in _INCEPTIONS:
+        return {"aux_logits": False, "init_weights": True}
+    if name.startswith("vit_"):
+        return {"image_size": _checked_side(name, image_shape, int(name.rsplit("_", 1)[1]))}
+    if name.startswith("maxvit_"):  # windows of 7 x 7 at every scale, down to a thirty-second
+        return {"input_size": (_checked_side(name, image_shape, 7 * 32),) * 2}
+    return {}
 
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(state)
-    except pickle.UnpicklingError as error:
+
+def _checked_side(name, image_shape, unit):
+    height, width, _ = image_shape
+    if height != width or height % unit:
+        nearest = unit * max(1, round(min(height, width) / unit))
         raise ValueError(
-            f"`weights` {path} is not a state dict of torchvision's {name!r}, or holds more than tensors, which is "
-            "not loaded because it may run code."
-        ) from error
-    except Exception as error:
-        raise ValueError(
-            f"`weights` {path} is not a state dict of torchvision's {name!r}: {str(error).splitlines()[0]}"
-        ) from error
+            f"`backbone` {name!r} takes square images whose side is a multiple of {unit} pixels, got {height} x "
+            f"{width}: set `image_size={nearest}`, for example."
+        )
+    return height
+
+
+def _classifier(model):
+    """Name of the last layer with a choice of inputs, which is the classifier, and their number.
+
+    SqueezeNet's is a convolution, without which the average over the image is its embedding.
+    """
+    name, layer = [item for item in model.named_modules() if isinstance(item[1], nn.Linear | nn.Conv2d)][-1]
+    return name, layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
+
+
+def normalisation(name):
+    """Mean and standard deviation of the input that torchvision's weights of `name` were trained on."""
+    from torchvision.models import get_model_weights
+
+    if name in _INCEPTIONS:  # torchvision's transforms say ImageNet's, which these nets undo inside
+        return (0.5,) * 3, (0.5,) * 3
+    transforms = get_model_weights(name).DEFAULT.transforms()
+    return transforms.mean, transforms.std
 
 
 class Frozen(nn.Module):
@@ -186,8 +198,8 @@ def _n_parameters(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def build_backbone(backbone, weights, augment):
-    """Input layer, net by name or callable, and the width of its embedding."""
+def build_backbone(backbone, weights, augment, image_shape):
+    """Input layer, net by name or callable, and the width of its embedding, for images (height, width, 3)."""
     if weights is not None and (callable(backbone) or backbone == "auto"):
         raise ValueError(
             "`weights` needs a torchvision `backbone` such as 'mobilenet_v2'; a callable loads its weights itself."
@@ -196,7 +208,8 @@ def build_backbone(backbone, weights, augment):
         return ImageInput(augment), *backbone()
     if backbone == "auto":
         return ImageInput(augment), *small_cnn()
-    return ImageInput(augment, _IMAGENET_MEAN, _IMAGENET_STD), *torchvision_backbone(backbone, weights)
+    net, n_features = torchvision_backbone(backbone, weights, image_shape)
+    return ImageInput(augment, *normalisation(backbone)), net, n_features
 
 
 def check_backbone(input_layer, net, n_features, image_shape):

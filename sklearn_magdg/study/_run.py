@@ -144,9 +144,10 @@ def _check_settings(config, models):
         for part in (model, getattr(model, "estimator", None), getattr(model, "generator", None)):
             if part is not None:
                 part._validate_params()
+    image_shape = (config.image_size, config.image_size, 3)
     with seeded(0):
-        backbone = build_backbone(config.backbone, config.weights, augment=None)
-    check_backbone(*backbone, (config.image_size, config.image_size, 3))
+        backbone = build_backbone(config.backbone, config.weights, None, image_shape)
+    check_backbone(*backbone, image_shape)
     if not 0 < config.signature_fraction < 1:
         raise ValueError(f"`signature_fraction` must lie between 0 and 1, got {config.signature_fraction}.")
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sklearn_magdg.modules import GroupDRO, NetOutput, Objective, coral, mmd, vrex, weighted_mean
+from sklearn_magdg.modules import GroupDRO, NetOutput, Objective, weighted_mean
 
 
 def _batch(n=7, seed=0):
@@ -29,52 +29,6 @@ def test_batches_of_weighted_losses_average_to_the_weighted_loss():
     batches = [weighted_mean(losses[i : i + 4], weight[i : i + 4]) for i in (0, 4, 8)]
     whole = np.average(losses.numpy(), weights=weight.numpy())
     assert torch.stack(batches).mean().item() == pytest.approx(whole)
-
-
-def test_coral_is_zero_for_equal_groups_and_the_closed_form_for_a_shift():
-    group = torch.randn(6, 3)
-    both = torch.cat([group, group])
-    magnification = torch.arange(12) // 6
-    assert coral(both, magnification).item() == pytest.approx(0, abs=1e-10)
-    shifted = torch.cat([group, group + torch.tensor([2.0, 0, 0])])
-    assert coral(shifted, magnification).item() == pytest.approx(4 / 3, rel=1e-5)  # covariances agree, means do not
-
-
-def test_mmd_is_zero_for_equal_groups_and_grows_with_the_shift():
-    group = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
-    magnification = torch.arange(16) // 8
-
-    def at(shift):
-        return mmd(torch.cat([group, group + shift]), magnification).item()
-
-    assert at(0.0) == pytest.approx(0, abs=1e-6)
-    assert at(0.0) < at(0.5) < at(2.0)
-
-
-@pytest.mark.parametrize("penalty", [coral, mmd])
-def test_penalties_of_the_embedding_are_zero_and_differentiable_with_one_magnification(penalty):
-    embedding = torch.randn(5, 3, requires_grad=True)
-    value = penalty(embedding, torch.zeros(5, dtype=torch.long))
-    assert value.item() == 0
-    (value + embedding.sum()).backward()
-
-
-def test_vrex_is_the_variance():
-    assert vrex(torch.tensor([1.0, 2.0, 6.0])).item() == pytest.approx(np.var([1, 2, 6]))
-
-
-def test_group_dro_shifts_its_weight_to_the_worst_magnification():
-    dro, present = GroupDRO(2, step=0.5), torch.tensor([0, 1])
-    risks = torch.tensor([0.1, 1.1])
-    loss = dro(risks, present)
-    expected = np.exp(0.5 * risks.numpy())
-    np.testing.assert_allclose(dro.weights.numpy(), expected / expected.sum(), rtol=1e-6)
-    assert loss.item() == pytest.approx(float(expected / expected.sum() @ risks.numpy()), rel=1e-6)
-
-
-def test_group_dro_copes_with_a_batch_without_one_magnification():
-    dro = GroupDRO(3)
-    assert dro(torch.tensor([2.0]), torch.tensor([1])).item() == pytest.approx(2.0)
 
 
 def test_objective_adds_class_and_weighted_domain_loss():
@@ -103,3 +57,23 @@ def test_objective_adds_the_penalty_with_its_weight(penalty):
     objective = Objective(penalty=penalty, penalty_weight=2.5)
     torch.testing.assert_close(objective(output, target), plain + 2.5 * objective.parts["penalty"])
     assert objective.parts["penalty"] > 0
+
+
+def test_objective_with_group_dro_weighs_the_risks_and_adds_nothing():
+    output, target = _batch()
+    output = output._replace(domain_logits=None)
+    objective, oracle = Objective(penalty="group_dro", n_magnifications=2), GroupDRO(2)
+    losses = F.cross_entropy(output.class_logits, target["label"], reduction="none") * target["weight"]
+    risks = torch.stack([losses[::2].mean(), losses[1::2].mean()])  # magnifications take turns in the batch
+    for _ in range(3):
+        torch.testing.assert_close(objective(output, target), oracle(risks, torch.arange(2)))
+    assert "penalty" not in objective.parts
+
+
+@pytest.mark.parametrize("penalty", ["vrex", "group_dro"])
+def test_a_penalty_of_the_risk_copes_with_a_batch_that_lacks_a_magnification(penalty):
+    output, target = _batch()
+    output = output._replace(domain_logits=None)
+    target["magnification"] = torch.full((7,), 2)
+    plain = Objective()(output, target)
+    torch.testing.assert_close(Objective(penalty=penalty, n_magnifications=4)(output, target), plain)

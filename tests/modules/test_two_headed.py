@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 
@@ -49,6 +50,25 @@ def test_conditional_adversary_reads_the_outer_product():
     net.domain_head(embedding, logits)
     expected = torch.einsum("nk,nd->nkd", logits.softmax(1), embedding).flatten(1)
     torch.testing.assert_close(seen[0], expected)
+
+
+def test_conditional_adversary_reads_three_numbers_by_hand():
+    net = _net(conditional=True)
+    seen = []
+    net.domain_head.layers.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    logits = torch.tensor([[0.5, 0.25, 0.25], [1.0, 1e-9, 1e-9]]).log()
+    embedding = torch.tensor([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]])
+    net.domain_head(embedding, logits)
+    torch.testing.assert_close(seen[0][0], torch.tensor([0.5, 1, 1.5, 2, 0.25, 0.5, 0.75, 1, 0.25, 0.5, 0.75, 1]))
+    torch.testing.assert_close(seen[0][1, :4], embedding[1])
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_the_class_head_gets_no_gradient_from_the_domain_loss(conditional):
+    net = _net(conditional)
+    _domain_gradient(net, torch.randn(7, 5), _target(7))
+    assert net.class_head.weight.grad is None
+    assert net.encoder.weight.grad.abs().sum() > 0
 
 
 def test_sharing_heads_shares_the_parameters_themselves():

@@ -8,10 +8,10 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+from _timing import alternate, peak_memory, ratio
 from PIL import Image
 
 from sklearn_magdg.estimators import CNNClassifier
@@ -49,21 +49,9 @@ def pillow_loop(paths):
     return images
 
 
-def seconds(function):
-    started = time.perf_counter()
-    function()
-    return time.perf_counter() - started
-
-
-def alternate(slow, fast):
-    """Times of both, one after the other, `N_PAIRS` times."""
-    slow(), fast()
-    return np.array([(seconds(slow), seconds(fast)) for _ in range(N_PAIRS)])
-
-
 def threads(paths):
     reader = ImageReader(SIZE, n_jobs=2)
-    return alternate(lambda: pillow_loop(paths), lambda: reader.transform(paths)) / len(paths)
+    return alternate(lambda: pillow_loop(paths), lambda: reader.transform(paths), N_PAIRS) / len(paths)
 
 
 def warm_cache(paths, cache):
@@ -73,7 +61,7 @@ def warm_cache(paths, cache):
         for batch in batches:
             read_images(batch, SIZE, cache=cache)
 
-    return alternate(lambda: pillow_loop(paths), read) / len(paths)
+    return alternate(lambda: pillow_loop(paths), read, N_PAIRS) / len(paths)
 
 
 def epochs(paths):
@@ -104,16 +92,9 @@ def print_peak_growth(folder, n):
         assert images.shape == (n, SIZE, SIZE, 3)
 
 
-def peak_memory():
-    """In MB, by Linux; `resource.getrusage` would count the parent process too."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(status["VmHWM"].split()[0]) / 1024
-
-
 def print_ratio(name, times, target):
     slow, fast = np.median(times, axis=0) * 1e3
-    low, median, high = np.quantile(times[:, 0] / times[:, 1], [0.25, 0.5, 0.75])
-    print(f"| {name} | {slow:.3g} ms | {fast:.3g} ms | {median:.3g} ({low:.3g} to {high:.3g}) | {target} |", flush=True)
+    print(f"| {name} | {slow:.3g} ms | {fast:.3g} ms | {ratio(*times.T)} | {target} |", flush=True)
 
 
 def main():

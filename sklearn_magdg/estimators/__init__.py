@@ -4,5 +4,15 @@ from sklearn_magdg.estimators._cnn import CNNClassifier
 from sklearn_magdg.estimators._dcgan import DCGAN
 from sklearn_magdg.estimators._gan_augmented import GANAugmentedClassifier
 from sklearn_magdg.estimators._gradient_reversal import GradientReversalClassifier
+from sklearn_magdg.estimators._onnx import export_onnx
+from sklearn_magdg.estimators._persistence import load_model, save_model
 
-__all__ = ["DCGAN", "CNNClassifier", "GANAugmentedClassifier", "GradientReversalClassifier"]
+__all__ = [
+    "DCGAN",
+    "CNNClassifier",
+    "GANAugmentedClassifier",
+    "GradientReversalClassifier",
+    "export_onnx",
+    "load_model",
+    "save_model",
+]

@@ -7,19 +7,24 @@ from os import PathLike
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
+from skorch.callbacks import GradientNormClipping, LRScheduler
 from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from sklearn_magdg._metadata import as_column, encode, encode_magnification
-from sklearn_magdg.estimators._callbacks import StopIfNotFinite
+from sklearn_magdg.estimators._callbacks import Progress, StopIfNotFinite
+from sklearn_magdg.estimators._checkpoint import checkpoint_of
 from sklearn_magdg.estimators._encoder import build_encoder
-from sklearn_magdg.estimators._rows import Rows, check_labels, image_as_patient, mean_one
+from sklearn_magdg.estimators._rows import Rows, check_labels, image_as_patient, mean_one, training_weight
 from sklearn_magdg.estimators._sources import ArraySource, as_source
+from sklearn_magdg.estimators._state import unchanged_on_error
 from sklearn_magdg.estimators._training import (
     ShuffledBatches,
     TrainingData,
+    group_parameters,
     infer,
     resolve_device,
     seeded,
@@ -45,7 +50,10 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
+        "backbone_lr": [None, Interval(Real, 0, None, closed="neither")],
+        "lr_schedule": [StrOptions({"constant", "cosine"})],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "max_grad_norm": [None, Interval(Real, 0, None, closed="neither")],
         "augment": [None, StrOptions(set(AUGMENTATIONS)), callable],
         "class_weight": [None, StrOptions({"balanced"}), dict],
         "early_stopping": ["boolean"],
@@ -55,6 +63,7 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         "precision": [StrOptions({"float32", "bfloat16"})],
         "n_jobs": [None, Integral],
         "image_cache": [None, str, PathLike],
+        "checkpoint": [None, str, PathLike],
         "callbacks": [None, list],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
@@ -72,7 +81,7 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
             Images, uint8 or float in [0, 1], of shape (n, height, width, 3); or n image paths (1-D array,
             list, Series or one-column DataFrame), decoded batch by batch (see `image_cache`); or features
             (n, n_features).
-            Float images are rounded to 8 bits.
+            Float images are rounded to 8 bits. Every path must lead to an image before the training starts.
         y : array-like of shape (n,)
             Labels, ints or strings.
         patient : array-like of shape (n,), default=None
@@ -92,18 +101,22 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         ------
         ValueError
             For inputs of unknown shape, a single class, metadata of another length, or a loss that is no
-            longer finite.
+            longer finite. What an earlier fit learned then stays as it was.
+        FileNotFoundError
+            For a path that leads nowhere.
         KeyboardInterrupt
             Raised again after the completed epochs, if any, have been stored.
         """
         self._validate_params()
-        rows, classes, magnifications = self._check_training_data(X, y, patient, magnification, sample_weight)
-        rows, valid = self._split_validation(rows)
-        seed = check_random_state(self.random_state).randint(MAX_SEED)
-        with seeded(seed), threads(self.n_jobs):
-            module = self._start_module(rows, classes, magnifications)
-            history, interrupted = self._train(module, rows, valid)
-        if history:
+        with unchanged_on_error(self):
+            rows, classes, magnifications = self._check_training_data(X, y, patient, magnification, sample_weight)
+            rows, valid = self._split_validation(rows)
+            seed = check_random_state(self.random_state).randint(MAX_SEED)
+            with seeded(seed), threads(self.n_jobs):
+                module = self._start_module(rows, classes, magnifications)
+                history, interrupted = self._train(module, rows, valid)
+            if not history:
+                raise KeyboardInterrupt
             self._store(module, history, classes, magnifications, rows.source)
             self._remember_validation(valid)
         if interrupted:
@@ -160,9 +173,14 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         """Groups within which training weights have mean 1."""
         return np.zeros(len(rows.label), dtype=int)
 
-    def _optimizer_options(self, module):
-        """Settings of AdamW beside `lr` and `weight_decay`, named as skorch has them."""
-        return {}
+    def _learning_rate(self, name):
+        """Of the module's parameter `name`."""
+        is_backbone = name.startswith("encoder.1.") and self.trainable != "head"  # whose module begins behind it
+        return self.backbone_lr if is_backbone and self.backbone_lr is not None else self.lr
+
+    def _betas(self, module):
+        """Of AdamW."""
+        return 0.9, 0.999
 
     def _method_callbacks(self, module, rows, batches):
         return []
@@ -174,8 +192,7 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         y = check_labels(self, y, len(source))
         classes, label = np.unique(y, return_inverse=True)
         n = len(label)
-        weight = _check_sample_weight(sample_weight, label, dtype=np.float64, ensure_non_negative=True)
-        weight = weight * compute_sample_weight(self.class_weight, y)
+        weight = training_weight(sample_weight, self.class_weight, y)
         if patient is not None:
             patient = as_column(patient, "patient", n)
         magnifications = None
@@ -193,7 +210,7 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         return rows.take(~held_back), rows.take(held_back)
 
     def _start_module(self, rows, classes, magnifications):
-        if self.warm_start and hasattr(self, "module_"):
+        if self._goes_on():
             return self._continued_module(rows.source, classes, magnifications)
         module = self._build_module(rows.source.shape, len(classes), len(magnifications or ()))
         module.to(resolve_device(self.device), memory_format=torch.channels_last)
@@ -201,10 +218,19 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
             module.encoder[0].measure(rows.source.read(np.arange(len(rows.source))))
         return module
 
-    def _build_module(self, shape, n_classes, n_magnifications):
-        encoder, n_features = build_encoder(self, shape)
+    def _goes_on(self):
+        return self.warm_start and hasattr(self, "module_")
+
+    def _build_module(self, shape, n_classes, n_magnifications, *, check=True):
+        encoder, n_features = build_encoder(self, shape, check=check)
         domain_head = self._build_domain_head(n_features, n_classes, n_magnifications)
         return TwoHeaded(encoder, n_features, n_classes, domain_head)
+
+    def _rebuild_module(self):
+        """A module like that of the last fit, with first weights: no file of weights is read."""
+        unread = copy.copy(self).set_params(weights=None)
+        n_magnifications = len(self.magnifications_ or ())
+        return unread._build_module(self.input_shape_, len(self.classes_), n_magnifications, check=False)
 
     def _continued_module(self, source, classes, magnifications):
         """A copy of the last fit's module, so that a failing fit leaves that one as it is."""
@@ -222,34 +248,45 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         if self.trainable == "head" and len(rows.source.shape) == 3:
             module, rows, valid = self._train_on_features(module, rows, valid)
         batches = self._build_batches(rows)
-        return train(
+        checkpoint = None if self.checkpoint is None else checkpoint_of(self, module, rows, valid)
+        history, interrupted = train(
             module,
             self._build_objective(n_magnifications),
             self._training_data(rows),
             batches,
             valid=None if valid is None else self._training_data(valid),
             patience=self.patience,
-            callbacks=[
-                StopIfNotFinite(),
-                *self._method_callbacks(module, rows, batches),
-                *(self.callbacks or []),
-            ],
+            callbacks=[*self._build_callbacks(module, rows, batches), *([checkpoint] if checkpoint else [])],
             device=resolve_device(self.device),
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
             lr=self.lr,
-            optimizer__weight_decay=self.weight_decay,
-            **self._optimizer_options(module),
+            parameter_groups=group_parameters(module, self._learning_rate, self.weight_decay),
+            betas=self._betas(module),
             precision=self.precision,
-            verbose=int(self.verbose),
+            verbose=int(self.verbose > 1),
         )
+        if checkpoint and not interrupted:
+            checkpoint.remove()
+        return history, interrupted
+
+    def _build_callbacks(self, module, rows, batches):
+        callbacks = [StopIfNotFinite()]
+        if self.max_grad_norm is not None:
+            callbacks.append(GradientNormClipping(self.max_grad_norm))
+        if self.lr_schedule == "cosine":
+            n_steps = self.max_epochs * len(batches)
+            callbacks.append(LRScheduler(CosineAnnealingLR, T_max=n_steps, step_every="batch", event_name=None))
+        callbacks += [*self._method_callbacks(module, rows, batches), *(self.callbacks or [])]
+        return [*callbacks, Progress(len(batches))] if self.verbose == 1 else callbacks
 
     def _train_on_features(self, module, rows, valid):
         """With a frozen backbone: its features computed once, unless augmentation changes them every time."""
         input_layer, frozen, measured, projection = module.encoder
         backbone = nn.Sequential(input_layer, frozen)
         features = self._features(backbone, rows.source)
-        measured.measure(torch.from_numpy(features))
+        if not self._goes_on():
+            measured.measure(torch.from_numpy(features))
         if self.augment is not None:
             return module, rows, valid
         top = TwoHeaded.sharing_heads(nn.Sequential(measured, projection), module)

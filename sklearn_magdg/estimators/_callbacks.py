@@ -3,8 +3,7 @@
 from collections import defaultdict
 
 from skorch.callbacks import Callback
-
-from sklearn_magdg.modules import ramp
+from tqdm.auto import tqdm
 
 
 class LogParts(Callback):
@@ -36,34 +35,25 @@ class StopIfNotFinite(Callback):
             )
 
 
-class ReversalSchedule(Callback):
-    """Sets the strength of the reversal layer before every training batch and logs it per epoch."""
+class Progress(Callback):
+    """A bar over all batches of the training, with the epoch's losses beside it."""
 
-    def __init__(self, strength, schedule, gamma, n_steps):
-        self.strength = strength
-        self.schedule = schedule
-        self.gamma = gamma
-        self.n_steps = n_steps
+    def __init__(self, n_batches):
+        self.n_batches = n_batches
 
     def on_train_begin(self, net, **kwargs):
-        self.step_ = 0
+        self.bar = tqdm(total=net.max_epochs * self.n_batches, unit="batch")
 
-    def on_batch_begin(self, net, training=False, **kwargs):
-        if training:
-            share = ramp(self.step_ / self.n_steps, self.gamma) if self.schedule == "ramp" else 1.0
-            net.module_.domain_head.reversal.strength = self.strength * share
-            self.step_ += 1
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) > 1 and not self.bar.n:  # a checkpoint goes on
+            self.bar.n = self.bar.initial = (len(net.history) - 1) * self.n_batches
 
-    def on_epoch_end(self, net, **kwargs):
-        net.history.record("reversal_strength", net.module_.domain_head.reversal.strength)
-
-
-class LogConstant(Callback):
-    """The same number every epoch, for reading beside the others (chance level, say)."""
-
-    def __init__(self, name, value):
-        self.name = name
-        self.value = value
+    def on_batch_end(self, net, training=False, **kwargs):
+        self.bar.update(training)
 
     def on_epoch_end(self, net, **kwargs):
-        net.history.record(self.name, self.value)
+        losses = {name: net.history[-1].get(name) for name in ("class_loss", "valid_loss", "domain_accuracy")}
+        self.bar.set_postfix({name: value for name, value in losses.items() if value is not None})
+
+    def on_train_end(self, net, **kwargs):
+        self.bar.close()

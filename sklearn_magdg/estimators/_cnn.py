@@ -6,7 +6,7 @@ from numbers import Real
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_magdg.estimators._base import BaseNetClassifier
-from sklearn_magdg.modules import Objective, trainable_projection
+from sklearn_magdg.modules import EMBEDDING_PENALTIES, PENALTIES, Objective, trainable_projection
 
 
 class CNNClassifier(BaseNetClassifier):
@@ -20,7 +20,7 @@ class CNNClassifier(BaseNetClassifier):
         ``(module, n_features)``.
     weights : None, "imagenet" or path, default=None
         "imagenet" downloads torchvision's default weights. A path is read as a state dict of the named
-        backbone, ``.safetensors`` or a torch file (with ``weights_only=True``).
+        backbone, ``.safetensors`` or a torch file (with ``weights_only=True``), whatever classifier it had.
     trainable : {"all", "last_block", "head"}, default="all"
         What trains. With "head" the backbone is frozen, its batch norm in eval mode, and its embeddings are
         computed once when `augment` is None; they are standardised by the training images.
@@ -32,11 +32,21 @@ class CNNClassifier(BaseNetClassifier):
         Images per step.
     lr : float, default=1e-3
         Learning rate of AdamW.
+    backbone_lr : float, default=None
+        Learning rate of the backbone, usually below that of the new heads where its `weights` are pretrained.
+        None is `lr`. Not used with ``trainable="head"``.
+    lr_schedule : {"constant", "cosine"}, default="constant"
+        "cosine" lowers all learning rates to 0 over `max_epochs`, step by step, along half a cosine
+        (Loshchilov & Hutter 2017, eq. 5).
     weight_decay : float, default=1e-4
         Decoupled weight decay of AdamW.
+    max_grad_norm : float, default=None
+        Upper bound of the gradient's norm over all weights: a longer one is shortened to it. None leaves it.
     augment : None, "histology" or callable, default=None
-        "histology" is flips, right-angle turns, stain jitter and random magnification. A callable takes a
-        uint8 tensor (n, height, width, 3) and returns one like it (or float in [0, 255]).
+        "histology" is flips, right-angle turns, stain jitter and random magnification:
+        ``sklearn_magdg.modules.HistologyAugment()``, which can also be given with settings of its own
+        (``zoom=None`` leaves the magnification). A callable takes a uint8 tensor (n, height, width, 3) and
+        returns one like it (or float in [0, 255]); it should draw from torch's global generator.
     penalty : {None, "coral", "mmd", "vrex", "group_dro"}, default=None
         Makes magnifications alike: Deep CORAL and MMD in the embedding, VREx and GroupDRO in the risk per
         magnification. Needs `magnification` in `fit`.
@@ -53,19 +63,26 @@ class CNNClassifier(BaseNetClassifier):
     device : str, default="auto"
         A torch device; "auto" is the GPU where there is one.
     precision : {"float32", "bfloat16"}, default="float32"
-        Precision of the forward pass.
+        Precision of the forward pass in training; predictions are always in float32. "bfloat16" is faster
+        where the processor has instructions for it (AVX512-BF16, AMX), and slower elsewhere.
     n_jobs : int, default=None
         Threads for computing and for decoding paths; None leaves torch's own number and decodes in one.
     image_cache : str or os.PathLike, default=None
         Folder where images given by path are kept decoded, so that every epoch after the first, every fit
         and every prediction read them there; the same cache as that of `ImageReader`, and as large: 3 x side
         x side bytes per image (150 kB at 224 pixels). None decodes each image every time it is needed.
+    checkpoint : str or os.PathLike, default=None
+        Folder where the state of the training (weights, optimizer, schedule, generators, history) is kept
+        after every epoch, for long fits. A `fit` with the same parameters and data goes on from there and ends
+        bit for bit where an uninterrupted one would have; a finished fit removes its file. The file is named
+        by a digest of parameters, data and first weights, so that the fits of a search can share a folder.
+        Needs an int as `random_state`.
     callbacks : list, default=None
         skorch callbacks.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the last one.
     verbose : int, default=0
-        1 prints skorch's table, a line an epoch.
+        1 shows a progress bar, 2 prints skorch's table, a line an epoch.
     random_state : int, RandomState or None, default=None
         Decides initialisation, batches, augmentation and the validation split.
 
@@ -82,6 +99,12 @@ class CNNClassifier(BaseNetClassifier):
     module_ : torch.nn.Module
     n_features_in_ : int
         For 2-D X.
+
+    Notes
+    -----
+    One of scikit-learn's estimator checks fails, as it would for its own ``MLPClassifier`` with mini-batches:
+    ``check_sample_weight_equivalence_on_dense_data``. A weight of 2 has the loss of a repeated row in the mean over
+    random batches, not batch by batch.
 
     References
     ----------
@@ -100,7 +123,7 @@ class CNNClassifier(BaseNetClassifier):
 
     _parameter_constraints = {
         **BaseNetClassifier._parameter_constraints,
-        "penalty": [None, StrOptions({"coral", "mmd", "vrex", "group_dro"})],
+        "penalty": [None, StrOptions(set(PENALTIES))],
         "penalty_weight": [Interval(Real, 0, None, closed="left")],
     }
 
@@ -114,7 +137,10 @@ class CNNClassifier(BaseNetClassifier):
         max_epochs=20,
         batch_size=32,
         lr=1e-3,
+        backbone_lr=None,
+        lr_schedule="constant",
         weight_decay=1e-4,
+        max_grad_norm=None,
         augment=None,
         penalty=None,
         penalty_weight=1.0,
@@ -126,6 +152,7 @@ class CNNClassifier(BaseNetClassifier):
         precision="float32",
         n_jobs=None,
         image_cache=None,
+        checkpoint=None,
         callbacks=None,
         warm_start=False,
         verbose=0,
@@ -138,7 +165,10 @@ class CNNClassifier(BaseNetClassifier):
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
+        self.backbone_lr = backbone_lr
+        self.lr_schedule = lr_schedule
         self.weight_decay = weight_decay
+        self.max_grad_norm = max_grad_norm
         self.augment = augment
         self.penalty = penalty
         self.penalty_weight = penalty_weight
@@ -150,6 +180,7 @@ class CNNClassifier(BaseNetClassifier):
         self.precision = precision
         self.n_jobs = n_jobs
         self.image_cache = image_cache
+        self.checkpoint = checkpoint
         self.callbacks = callbacks
         self.warm_start = warm_start
         self.verbose = verbose
@@ -168,11 +199,12 @@ class CNNClassifier(BaseNetClassifier):
         return Objective(penalty=self.penalty, penalty_weight=self.penalty_weight, n_magnifications=n_magnifications)
 
     def _balance_groups(self, rows):
-        if self.penalty in ("vrex", "group_dro") and rows.magnification is not None:
+        reads_risk = self.penalty in PENALTIES.keys() - EMBEDDING_PENALTIES.keys()
+        if reads_risk and rows.magnification is not None:
             return rows.magnification  # or weights themselves would pass for risk
         return super()._balance_groups(rows)
 
     def _build_projection(self, n_features):
-        if self.penalty in ("coral", "mmd"):  # a frozen embedding has nothing to align with
+        if self.penalty in EMBEDDING_PENALTIES:  # a frozen embedding has nothing to align with
             return trainable_projection(n_features)
         return super()._build_projection(n_features)

@@ -13,11 +13,13 @@ from skorch import NeuralNet
 from torch import nn
 from torch.nn import functional as F
 
-from sklearn_magdg._metadata import as_column, encode_magnification
+from sklearn_magdg._metadata import as_column, encode_magnification, sort_names
+from sklearn_magdg._words import name_some
 from sklearn_magdg.estimators._base import MAX_SEED
 from sklearn_magdg.estimators._callbacks import LogParts, StopIfNotFinite
 from sklearn_magdg.estimators._rows import read_labels
 from sklearn_magdg.estimators._sources import as_source
+from sklearn_magdg.estimators._state import unchanged_on_error
 from sklearn_magdg.estimators._training import (
     ShuffledBatches,
     TrainingData,
@@ -222,12 +224,13 @@ class DCGAN(BaseEstimator):
             For an unsupported `image_size`, missing labels, or a loss that is no longer finite.
         """
         self._validate_params()
-        source = as_source(self, X, reset=True, image_size=self.image_size, image_cache=self.image_cache)
-        labels, cells = self._read_cells(len(source), y, magnification)
-        seed = check_random_state(self.random_state).randint(MAX_SEED)
-        with seeded(seed):
-            module = self._build_module(source, len(cells))
-            self.history_ = self._train(module, source, _codes_of(labels, cells))
+        with unchanged_on_error(self):
+            source = as_source(self, X, reset=True, image_size=self.image_size, image_cache=self.image_cache)
+            labels, cells = self._read_cells(len(source), y, magnification)
+            seed = check_random_state(self.random_state).randint(MAX_SEED)
+            with seeded(seed):
+                module = self._start_module(source, len(cells))
+                self.history_ = self._train(module, source, _codes_of(labels, cells))
         self.module_ = module.eval()
         self.cells_ = cells
         self.cell_counts_ = np.bincount(_codes_of(labels, cells), minlength=len(cells))
@@ -290,11 +293,17 @@ class DCGAN(BaseEstimator):
             labels = list(zip(y, as_column(magnification, "magnification"), strict=True))
         return labels, sorted(set(labels), key=lambda cell: (cell[0], str(cell[1])))
 
-    def _build_module(self, source, n_cells):
+    def _start_module(self, source, n_cells):
+        module = self._build_module(source.shape, n_cells)
         if len(source.shape) == 1:
-            n_features = source.shape[0]
+            module["input"].measure(source.read(np.arange(len(source))))
+        return module.to(resolve_device(self.device), memory_format=torch.channels_last)
+
+    def _build_module(self, shape, n_cells):
+        if len(shape) == 1:
+            n_features = shape[0]
             module = {
-                "input": FeatureInput(n_features).measure(source.read(np.arange(len(source)))),
+                "input": FeatureInput(n_features),
                 "generator": FeatureGenerator(n_features, self.latent_dim, n_cells),
                 "discriminator": FeatureDiscriminator(n_features, n_cells),
             }
@@ -304,7 +313,11 @@ class DCGAN(BaseEstimator):
                 "generator": ImageGenerator(self.image_size, self.latent_dim, self.width, n_cells),
                 "discriminator": ImageDiscriminator(self.image_size, self.width, n_cells),
             }
-        return nn.ModuleDict(module).to(resolve_device(self.device), memory_format=torch.channels_last)
+        return nn.ModuleDict(module)
+
+    def _rebuild_module(self):
+        """A module like that of the last fit, with first weights."""
+        return self._build_module(self.input_shape_, len(self.cells_))
 
     def _train(self, module, source, code):
         net = AdversarialNet(
@@ -344,7 +357,7 @@ class DCGAN(BaseEstimator):
             raise ValueError(f"`{name}` must have n={n} entries, got {len(values)}.")
         unknown = sorted(set(values.tolist()) - set(known), key=str)
         if unknown:
-            fitted = sorted(set(known), key=str)
+            fitted = name_some(sort_names(set(known)))
             raise ValueError(f"`{name}` holds {unknown[0]!r}, which was not in the training set: {fitted}.")
         return np.array([[value == k for k in known] for value in values])
 

@@ -16,14 +16,15 @@ from sklearn.base import (
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_magdg._metadata import as_column, encode_magnification
 from sklearn_magdg.estimators._base import MAX_SEED, BaseNetClassifier
 from sklearn_magdg.estimators._cnn import CNNClassifier
 from sklearn_magdg.estimators._dcgan import DCGAN
-from sklearn_magdg.estimators._rows import check_labels, image_as_patient
+from sklearn_magdg.estimators._rows import check_labels, image_as_patient, training_weight
 from sklearn_magdg.estimators._sources import ArraySource, JoinedSource, RowsOf, as_source
+from sklearn_magdg.estimators._state import unchanged_on_error
 from sklearn_magdg.estimators._validation import validation_mask
 
 
@@ -61,6 +62,10 @@ class GANAugmentedClassifier(
         Of ``estimator_``.
     n_features_in_ : int
         For 2-D X.
+
+    Notes
+    -----
+    Repeated rows and weights are equivalent in the mean over random batches alone, as in `CNNClassifier`.
 
     References
     ----------
@@ -109,12 +114,17 @@ class GANAugmentedClassifier(
         self
         """
         self._validate_params()
-        if self.generator is not None and not self.generator.conditional:
-            raise ValueError("The generator must give labels: use DCGAN(conditional=True).")
+        _check_generator(self.generator)
+        with unchanged_on_error(self):
+            self._fit(X, y, patient, magnification, sample_weight)
+        return self
+
+    def _fit(self, X, y, patient, magnification, sample_weight):
         rng = check_random_state(self.random_state)
         estimator = _seeded_clone(CNNClassifier() if self.estimator is None else self.estimator, rng)
         generator = _seeded_clone(DCGAN() if self.generator is None else self.generator, rng)
         real = self._check_training_data(X, y, patient, magnification, sample_weight, estimator, generator)
+        _check_frozen(generator, real.source)
         seen = real.take(~_kept_from_generator(estimator, real))
         counts = _allot(seen, round(self.ratio * len(seen.y)), self.balance)
         training = real
@@ -125,7 +135,6 @@ class GANAugmentedClassifier(
         self.generator_ = generator if counts else None
         self.n_synthetic_ = sum(counts.values())
         self.image_size_ = generator.image_size
-        return self
 
     def predict_proba(self, X):
         """Class probabilities, shape (n, n_classes)."""
@@ -142,7 +151,7 @@ class GANAugmentedClassifier(
     def _check_training_data(self, X, y, patient, magnification, sample_weight, estimator, generator):
         source = self._as_source(X, estimator, reset=True, image_size=generator.image_size)
         y = check_labels(self, y, len(source))
-        weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+        weight = training_weight(sample_weight, None, y)
         if magnification is not None:
             encode_magnification(magnification, len(y))
             magnification = as_column(magnification, "magnification")
@@ -214,6 +223,26 @@ class _Training(NamedTuple):
 
     def metadata(self):
         return {"patient": self.patient, "magnification": self.magnification, "sample_weight": self.weight}
+
+
+def _check_generator(generator):
+    trained = generator.estimator if isinstance(generator, FrozenEstimator) else generator
+    if not isinstance(trained, DCGAN | None):
+        raise ValueError(f"`generator` must be a DCGAN, alone or in FrozenEstimator, got {generator!r}.")
+    if trained is not None and not trained.conditional:
+        raise ValueError("The generator must give labels: use DCGAN(conditional=True).")
+
+
+def _check_frozen(generator, source):
+    """Refuse a frozen generator that is not fitted, or on something else than stands in `source`."""
+    if not isinstance(generator, FrozenEstimator):
+        return
+    check_is_fitted(generator)
+    if generator.input_shape_ != source.shape:
+        raise ValueError(
+            f"The frozen generator was fitted on inputs of shape {generator.input_shape_}, got {source.shape}; fit it "
+            "on the same features or images, or give it without FrozenEstimator."
+        )
 
 
 def _seeded_clone(estimator, rng):

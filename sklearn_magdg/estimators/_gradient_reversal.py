@@ -6,8 +6,8 @@ from numbers import Real
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklearn_magdg.estimators._adversary import AdversaryHealth, LogConstant, LogReversalGradient, ReversalSchedule
 from sklearn_magdg.estimators._base import BaseNetClassifier
-from sklearn_magdg.estimators._callbacks import LogConstant, ReversalSchedule
 from sklearn_magdg.estimators._training import BalancedBatches
 from sklearn_magdg.modules import DomainHead, Objective, trainable_projection
 
@@ -29,17 +29,21 @@ class GradientReversalClassifier(BaseNetClassifier):
 
     Parameters
     ----------
-    backbone, weights, trainable, image_size, max_epochs, batch_size, lr, weight_decay, augment, class_weight, \
-early_stopping, validation_fraction, patience, device, precision, n_jobs, image_cache, callbacks, warm_start, \
-verbose, random_state
+    backbone, weights, trainable, image_size, max_epochs, batch_size, lr, backbone_lr, lr_schedule, weight_decay, \
+max_grad_norm, augment, class_weight, early_stopping, validation_fraction, patience, device, precision, n_jobs, \
+image_cache, checkpoint, callbacks, warm_start, verbose, random_state
         As in `CNNClassifier`. With ``trainable="head"`` a trainable projection stands before both heads; it
         is then the embedding. The domain head learns at ten times `lr`, and AdamW's first beta is 0.5.
     reversal_strength : float, default=1.0
         Factor of the reversal layer, at least 0. 0 trains the domain head and leaves the encoder alone.
     reversal_schedule : {"ramp", "constant"}, default="ramp"
-        "ramp" multiplies the strength by ``2 / (1 + exp(-reversal_gamma * p)) - 1`` at progress p.
+        "ramp" multiplies the strength by ``2 / (1 + exp(-reversal_gamma * p)) - 1`` at progress p, the share of
+        `max_epochs` that is done; a warm start takes p up where the last fit left it.
     reversal_gamma : float, default=10.0
         Steepness of the ramp.
+    reversal_warmup : float, default=0.0
+        Share of the training, at least 0 and below 1, during which the strength is 0, so that the domain head
+        learns before the encoder listens. The schedule then runs over what is left.
     domain_weight : float, default=1.0
         Multiplies the domain loss, for head and encoder alike.
     conditional : bool, default=False
@@ -51,8 +55,26 @@ verbose, random_state
     ----------
     classes_, magnifications_, embedding_dim_, validation_patients_, history_, module_, n_features_in_
         As in `CNNClassifier`; `history_` adds per epoch ``domain_loss``, ``domain_accuracy`` beside
-        ``domain_chance``, and ``reversal_strength``. A domain accuracy near chance late in the ramp is what
-        a working adversary looks like; near 1 it has lost.
+        ``domain_chance``, ``reversal_strength`` and ``reversal_progress`` (of the last step), and
+        ``reversal_gradient``, the mean norm of the gradient that the domain head sends back, before its reversal.
+
+    Warns
+    -----
+    ConvergenceWarning
+        After `fit`, if the domain head sent no gradient back; if its loss ended at that of guessing while a
+        fresh probe (`sklearn_magdg.metrics.magnification_leakage`, on at most 400 training images) still reads
+        the magnification from the embedding, its interval nearer to certainty than to chance; if the class loss
+        ended no better than guessing; or if the training ended within the warm-up.
+
+    Notes
+    -----
+    What should the domain accuracy look like? It rises above ``domain_chance`` while the strength is small, for the
+    head learns first, and falls to chance as the strength grows. Above chance at the end, the encoder has not hidden
+    the magnification yet; near 1 it has lost: raise `reversal_strength`. At chance from the first epoch on, the head
+    has never learned. At chance at the end it can be success, or a head that was fooled while a fresh one would still
+    read the magnification. It takes hundreds of steps to get from one to the other: on few images raise `max_epochs`
+    or lower `batch_size`. The only proof is `magnification_leakage` of the embedding of patients that were not
+    trained on.
 
     References
     ----------
@@ -74,6 +96,7 @@ verbose, random_state
         "reversal_strength": [Interval(Real, 0, None, closed="left")],
         "reversal_schedule": [StrOptions({"ramp", "constant"})],
         "reversal_gamma": [Interval(Real, 0, None, closed="neither")],
+        "reversal_warmup": [Interval(Real, 0, 1, closed="left")],
         "domain_weight": [Interval(Real, 0, None, closed="left")],
         "conditional": ["boolean"],
         "balance_magnifications": ["boolean"],
@@ -89,11 +112,15 @@ verbose, random_state
         max_epochs=20,
         batch_size=32,
         lr=1e-3,
+        backbone_lr=None,
+        lr_schedule="constant",
         weight_decay=1e-4,
+        max_grad_norm=None,
         augment=None,
         reversal_strength=1.0,
         reversal_schedule="ramp",
         reversal_gamma=10.0,
+        reversal_warmup=0.0,
         domain_weight=1.0,
         conditional=False,
         balance_magnifications=True,
@@ -105,6 +132,7 @@ verbose, random_state
         precision="float32",
         n_jobs=None,
         image_cache=None,
+        checkpoint=None,
         callbacks=None,
         warm_start=False,
         verbose=0,
@@ -117,11 +145,15 @@ verbose, random_state
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
+        self.backbone_lr = backbone_lr
+        self.lr_schedule = lr_schedule
         self.weight_decay = weight_decay
+        self.max_grad_norm = max_grad_norm
         self.augment = augment
         self.reversal_strength = reversal_strength
         self.reversal_schedule = reversal_schedule
         self.reversal_gamma = reversal_gamma
+        self.reversal_warmup = reversal_warmup
         self.domain_weight = domain_weight
         self.conditional = conditional
         self.balance_magnifications = balance_magnifications
@@ -133,6 +165,7 @@ verbose, random_state
         self.precision = precision
         self.n_jobs = n_jobs
         self.image_cache = image_cache
+        self.checkpoint = checkpoint
         self.callbacks = callbacks
         self.warm_start = warm_start
         self.verbose = verbose
@@ -165,23 +198,41 @@ verbose, random_state
     def _balance_groups(self, rows):
         return rows.magnification if self._is_balanced(rows) else super()._balance_groups(rows)
 
-    def _optimizer_options(self, module):
-        if module.domain_head is None:
-            return {}
-        return {
-            "optimizer__param_groups": [("domain_head.*", {"lr": _HEAD_LR_FACTOR * self.lr})],
-            "optimizer__betas": _BETAS,
-        }
+    def _learning_rate(self, name):
+        return _HEAD_LR_FACTOR * self.lr if name.startswith("domain_head.") else super()._learning_rate(name)
+
+    def _betas(self, module):
+        return super()._betas(module) if module.domain_head is None else _BETAS
 
     def _method_callbacks(self, module, rows, batches):
         if module.domain_head is None:
             return []
-        shares = np.bincount(rows.magnification) / len(rows.magnification)
-        chance = 1 / np.count_nonzero(shares) if self._is_balanced(rows) else shares.max()
         schedule = ReversalSchedule(
             self.reversal_strength,
             self.reversal_schedule,
-            self.reversal_gamma,
-            self.max_epochs * len(batches),
+            gamma=self.reversal_gamma,
+            warmup=self.reversal_warmup,
+            n_batches=len(batches),
+            n_steps=self.max_epochs * len(batches),
+            start=self._progress_before(),
         )
-        return [schedule, LogConstant("domain_chance", float(chance))]
+        log = [LogConstant("domain_chance", self._domain_chance(rows)), LogReversalGradient()]
+        if not self.reversal_strength * self.domain_weight:
+            return [schedule, *log]
+        health = AdversaryHealth(
+            rows,
+            self._balance_groups(rows),
+            n_batches=len(batches),
+            domain_weight=self.domain_weight,
+            warmup=self.reversal_warmup,
+        )
+        return [schedule, *log, health]
+
+    def _progress_before(self):
+        """Where a warm start takes the schedule up: its domain head has learned already."""
+        goes_on = self.warm_start and hasattr(self, "module_")
+        return self.history_[-1]["reversal_progress"] if goes_on else 0.0
+
+    def _domain_chance(self, rows):
+        shares = np.bincount(rows.magnification) / len(rows.magnification)
+        return float(1 / np.count_nonzero(shares) if self._is_balanced(rows) else shares.max())

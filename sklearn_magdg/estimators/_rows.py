@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight
 
+from sklearn_magdg._metadata import encode
 from sklearn_magdg.estimators._sources import RowsOf
 
 
@@ -42,15 +44,29 @@ def check_labels(estimator, y, n):
 
 def read_labels(y, n):
     """`y` as a 1-D array of `n` labels, none missing."""
+    if y is None:
+        raise ValueError("A classifier requires y to be passed, but the target y is None: give one label per sample.")
     y = column_or_1d(y, warn=True)
+    if y.dtype.kind == "O":
+        y = pd.Series(y).infer_objects().to_numpy()  # numbers in a column of objects
     if y.dtype.kind == "f":
         assert_all_finite(y, input_name="y")
-    missing = np.flatnonzero(pd.isna(y)) if y.dtype.kind == "O" else []
-    if len(missing):
-        raise ValueError(f"`y` is missing for {len(missing)} samples, the first at position {missing[0]}; drop them.")
+    encode(y, "y")  # which refuses missing, blank and mixed labels
     check_classification_targets(y)
     check_consistent_length(range(n), y)
     return y
+
+
+def training_weight(sample_weight, class_weight, y):
+    """Product of both weights (n,), float64, checked."""
+    weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+    factor = compute_sample_weight(class_weight, y)
+    if not np.isfinite(factor).all() or factor.min() < 0:
+        raise ValueError(f"`class_weight` must hold finite numbers of at least 0, got {class_weight!r}.")
+    weight = weight * factor
+    if not weight.any():
+        raise ValueError(f"`sample_weight` times `class_weight` ({class_weight!r}) is 0 for every sample; raise one.")
+    return weight
 
 
 def image_as_patient(n):

@@ -1,13 +1,18 @@
 """What stands in X, batch by batch: images or features in memory, image paths, and both joined."""
 
+from os import PathLike
+
 import numpy as np
 import torch
 from sklearn.utils.validation import validate_data
 
+from sklearn_magdg._words import counted, name_some
 from sklearn_magdg.images import as_paths, resize_images
+from sklearn_magdg.images._decode import check_header
 from sklearn_magdg.images._reader import read_images
 
 _PATH_SIZE = 224  # what paths are brought to when `image_size` is None: torchvision's usual input
+_BLOCK = 2**18  # numbers of float images that are brought to 8 bits at a time
 
 
 class ArraySource:
@@ -24,7 +29,13 @@ class ArraySource:
         return self.array.shape[1:]
 
     def read(self, indices):
-        return torch.from_numpy(self.array[indices])
+        # laid out alike however the whole is, so that the net computes alike
+        return torch.from_numpy(np.ascontiguousarray(self.array[indices]))
+
+    def feed(self, digest):
+        """Give `digest` (of hashlib) all that decides what is read."""
+        for start in range(0, len(self), 256):  # a mapped array is never in memory whole
+            digest.update(np.ascontiguousarray(self.array[start : start + 256]))
 
     def resized(self, size):
         return ArraySource(_resize_if_needed(self.array, size))
@@ -57,6 +68,9 @@ class PathSource(SquareSource):
         images = read_images(self.paths[indices], self.size, cache=self.cache, n_jobs=self.n_jobs)
         return torch.from_numpy(images)
 
+    def feed(self, digest):
+        digest.update("\n".join([str(self.size), *map(str, self.paths)]).encode())
+
 
 class ResizedSource(SquareSource):
     """Images of a source, resampled once more when they are read."""
@@ -70,6 +84,10 @@ class ResizedSource(SquareSource):
 
     def read(self, indices):
         return torch.from_numpy(resize_images(self.source.read(indices).numpy(), self.size))
+
+    def feed(self, digest):
+        digest.update(str(self.size).encode())
+        self.source.feed(digest)
 
 
 class JoinedSource:
@@ -97,6 +115,10 @@ class JoinedSource:
             batch[torch.from_numpy(rows)] = values
         return batch
 
+    def feed(self, digest):
+        for source in self.sources:
+            source.feed(digest)
+
     def resized(self, size):
         return JoinedSource([source.resized(size) for source in self.sources])
 
@@ -117,6 +139,10 @@ class RowsOf:
 
     def read(self, indices):
         return self.source.read(self.rows[indices])
+
+    def feed(self, digest):
+        self.source.feed(digest)
+        digest.update(self.rows)
 
     def resized(self, size):
         return RowsOf(self.source.resized(size), self.rows)
@@ -146,22 +172,24 @@ def as_source(estimator, X, *, reset, image_size=None, n_jobs=None, image_cache=
     Raises
     ------
     ValueError
-        When X is none of the three, is empty, or holds non-finite numbers.
+        When X is none of the three, is empty, holds non-finite numbers, or a path leads to no image.
+    FileNotFoundError
+        When a path leads nowhere.
     """
     if isinstance(X, _SOURCES):
         return X.resized(image_size) if image_size and len(X.shape) == 3 else X
     paths = as_paths(X)
-    if isinstance(X, list | tuple) and len(X) and np.ndim(X[0]) == 3:
-        X = np.asarray(X)
+    if paths is None:
+        X = _stacked(X)
+        _check_form(X)
     is_images = paths is not None or getattr(X, "ndim", 2) == 4
     if reset and is_images:
         _forget_features(estimator)
     if paths is not None:
-        return PathSource(_not_empty(paths), image_size or _PATH_SIZE, n_jobs, image_cache)
+        _check_paths(paths)
+        return PathSource(paths, image_size or _PATH_SIZE, n_jobs, image_cache)
     if is_images:
-        return ArraySource(_resize_if_needed(_as_uint8(_not_empty(np.asarray(X))), image_size))
-    if getattr(X, "ndim", 2) == 3:
-        raise ValueError(f"X has the shape {X.shape}; images need (n, height, width, 3), features (n, n_features).")
+        return ArraySource(_resize_if_needed(_as_uint8(np.asarray(X)), image_size))
     return ArraySource(validate_data(estimator, X, reset=reset, dtype=np.float32, order="C"))
 
 
@@ -172,30 +200,91 @@ def _forget_features(estimator):
             delattr(estimator, name)
 
 
-def _not_empty(X):
-    if len(X) == 0:
-        raise ValueError("X holds no image: give at least one per class.")
-    return X
+def _check_paths(paths):
+    """Refuse a missing file now: a batch may ask for it hours later."""
+    for path in paths:
+        check_header(path)
+
+
+def _stacked(X):
+    """A list, object array or Series of arrays as one array, anything else as it is."""
+    is_column = isinstance(X, list | tuple) or getattr(X, "ndim", 0) == 1
+    if not is_column or not len(X) or np.ndim(next(iter(X))) < 2:
+        return X
+    shapes = {np.shape(each) for each in X}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"X holds images of several shapes, {name_some(sorted(shapes))}; bring them to one first, or give "
+            "their paths, which are brought to one size."
+        )
+    return np.stack(list(X))
+
+
+def _check_form(X):
+    if isinstance(X, str | PathLike):
+        raise ValueError(f"X is one path, {str(X)!r}; give a list of paths: [X].")
+    ndim = getattr(X, "ndim", 2)
+    if ndim == 3 or ndim > 4:
+        raise ValueError(
+            f"X has the shape {X.shape}; images need (n, height, width, 3), one image `X[None]`; "
+            "features need (n, n_features)."
+        )
 
 
 def _as_uint8(images):
     """Images checked and stored in 8 bits, which is what microscopes and PNG files hold."""
-    if images.shape[3] != 3 or 0 in images.shape:
-        raise ValueError(
-            f"Images must have the shape (n, height, width, 3), got {images.shape}; "
-            "bring greyscale or transparent images to RGB first (`ImageReader` does)."
-        )
+    _check_image_shape(images.shape)
     if images.dtype == np.uint8:
-        return np.ascontiguousarray(images)
-    if images.dtype.kind not in "fbiu":
-        raise ValueError(f"Images must be uint8, or float in [0, 1], got dtype {images.dtype}.")
-    low, high = float(images.min()), float(images.max())
-    if images.dtype.kind != "f" or not (low >= 0 and high <= 1):
-        raise ValueError(
-            f"Images must be uint8, or float in [0, 1], got {images.dtype} from {low:g} to {high:g}; "
-            "divide floats by their maximum, or cast with `astype('uint8')`."
+        return images
+    if images.dtype.kind != "f":
+        raise ValueError(f"Images must be uint8, or float in [0, 1], got {images.dtype}; {_way_to_8_bits(images)}.")
+    return _rounded(images)
+
+
+def _check_image_shape(shape):
+    if shape[0] == 0:
+        raise ValueError("X holds no image: give at least one.")
+    if 0 in shape:
+        raise ValueError(f"Images must have at least one pixel, got an array of shape {shape}.")
+    if shape[3] != 3:
+        way_out = "bring greyscale or transparent images to RGB first (`ImageReader` does)"
+        if shape[1] == 3:
+            way_out = "move the channels last: `np.moveaxis(X, 1, -1)`"
+        raise ValueError(f"Images must have the shape (n, height, width, 3), got {shape}; {way_out}.")
+
+
+def _way_to_8_bits(images):
+    if images.dtype.kind not in "iu":
+        return "convert them first"
+    low, high = images.min(), images.max()
+    if low < 0 or high > 255:
+        return f"bring all, now {low} to {high}, to [0, 1] by one rule, such as `X / 65535` for 16 bits"
+    return "cast them: `X.astype('uint8')`"
+
+
+def _rounded(images):
+    """Float images in [0, 1] in 8 bits: read once, block by block, without a second array of floats."""
+    rounded = np.empty(images.shape, np.uint8)
+    n_rows = max(1, _BLOCK // images[0].size)
+    for start in range(0, len(images), n_rows):
+        block = images[start : start + n_rows]
+        if not (block.min() >= 0 and block.max() <= 1):
+            raise _out_of_range(images)
+        rounded[start : start + n_rows] = np.rint(block * 255)
+    return rounded
+
+
+def _out_of_range(images):
+    finite = np.isfinite(images).all(axis=(1, 2, 3))
+    if not finite.all():
+        return ValueError(
+            f"NaN or infinite values stand in {counted(np.count_nonzero(~finite), 'image')}, the first at position "
+            f"{finite.argmin()}; repair or drop what holds them."
         )
-    return np.rint(images * 255).astype(np.uint8)
+    return ValueError(
+        f"Images must be uint8, or float in [0, 1], got {images.dtype} from {images.min():g} to {images.max():g}; "
+        "bring all to [0, 1] by one rule, such as `X / 255` for 8 bits."
+    )
 
 
 def _resize_if_needed(images, size):

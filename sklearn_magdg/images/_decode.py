@@ -2,6 +2,7 @@
 
 import os
 import stat
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -90,12 +91,25 @@ def _resize(image, size):
 
 def decode(path):
     """Upright RGB image of a file."""
+    with _opened(path) as image:
+        ImageOps.exif_transpose(image, in_place=True)
+        return _to_rgb(image)
+
+
+def check_header(path):
+    """Refuse a path that leads to no image; what follows the header is not read, so that damage there stays unseen."""
+    with _opened(path):
+        pass
+
+
+@contextmanager
+def _opened(path):
+    """Image of a file, not yet decoded; errors in reading it name the file and the way out."""
     file_state(path)
     try:
         with _open(path) as image:
             _refuse_bomb(image)
-            ImageOps.exif_transpose(image, in_place=True)
-            return _to_rgb(image)
+            yield image
     except MemoryError:
         raise
     except Exception as error:  # on a damaged file a decoder may raise anything

@@ -1,7 +1,5 @@
 """What holds for every classifier, on images."""
 
-import pickle
-
 import numpy as np
 import pytest
 import torch
@@ -10,6 +8,7 @@ from skorch.callbacks import Callback
 
 from sklearn_magdg.estimators import DCGAN, CNNClassifier, GANAugmentedClassifier, GradientReversalClassifier
 from sklearn_magdg.estimators._validation import validation_mask
+from tests.estimators.kinds import fit
 
 CLASSIFIERS = [
     CNNClassifier(max_epochs=2, random_state=0),
@@ -22,34 +21,9 @@ CLASSIFIERS = [
 every_classifier = pytest.mark.parametrize("model", CLASSIFIERS, ids=lambda m: type(m).__name__)
 
 
-def _fit(model, tissue, y=None, **metadata):
-    y = tissue.target if y is None else y
-    metadata = {"patient": tissue.patient, "magnification": tissue.magnification} | metadata
-    return clone(model).fit(tissue.data, y, **metadata)
-
-
-@every_classifier
-def test_two_fits_agree_bit_for_bit_whatever_the_global_generators_did(model, tissue):
-    first = _fit(model, tissue)
-    torch.manual_seed(99)
-    np.random.seed(99)  # noqa: NPY002 - the legacy generator is the point
-    state = torch.get_rng_state()
-    second = _fit(model, tissue)
-    np.testing.assert_array_equal(first.predict_proba(tissue.data), second.predict_proba(tissue.data))
-    np.testing.assert_array_equal(first.transform(tissue.data), second.transform(tissue.data))
-    assert torch.equal(state, torch.get_rng_state())
-
-
-@every_classifier
-def test_another_seed_gives_another_net(model, tissue):
-    other = clone(model).set_params(random_state=1)
-    first, second = _fit(model, tissue), _fit(other, tissue)
-    assert not np.array_equal(first.predict_proba(tissue.data), second.predict_proba(tissue.data))
-
-
 @every_classifier
 def test_probabilities_embeddings_and_names_fit_together(model, tissue):
-    fitted = _fit(model, tissue)
+    fitted = fit(model, tissue.data, tissue)
     proba, embedding = fitted.predict_proba(tissue.data), fitted.transform(tissue.data)
     np.testing.assert_allclose(proba.sum(1), 1)
     np.testing.assert_array_equal(fitted.predict(tissue.data), fitted.classes_[proba.argmax(1)])
@@ -61,7 +35,7 @@ def test_probabilities_embeddings_and_names_fit_together(model, tissue):
 
 @every_classifier
 def test_class_head_on_the_embedding_gives_the_probabilities(model, tissue):
-    fitted = _fit(model, tissue)
+    fitted = fit(model, tissue.data, tissue)
     net = getattr(fitted, "estimator_", fitted).module_
     with torch.inference_mode():
         logits = net.class_head(torch.from_numpy(fitted.transform(tissue.data))).numpy()
@@ -69,64 +43,17 @@ def test_class_head_on_the_embedding_gives_the_probabilities(model, tissue):
     np.testing.assert_allclose(odds / odds.sum(1, keepdims=True), fitted.predict_proba(tissue.data), atol=1e-5)
 
 
-@every_classifier
-def test_string_labels_of_three_classes_are_coded_and_decoded(model, tissue):
-    y = np.array(["b", "a", "c"])[np.arange(len(tissue.target)) % 3]
-    fitted = _fit(model, tissue, y)
-    assert fitted.classes_.tolist() == ["a", "b", "c"]
-    assert set(fitted.predict(tissue.data)) <= {"a", "b", "c"}
-    coded = _fit(model, tissue, np.unique(y, return_inverse=True)[1])
-    np.testing.assert_array_equal(fitted.predict_proba(tissue.data), coded.predict_proba(tissue.data))
-
-
-@every_classifier
-def test_pickled_model_predicts_the_same(model, tissue):
-    fitted = _fit(model, tissue)
-    again = pickle.loads(pickle.dumps(fitted))
-    np.testing.assert_array_equal(again.predict_proba(tissue.data), fitted.predict_proba(tissue.data))
-
-
-@every_classifier
-def test_refit_equals_a_fresh_fit(model, tissue):
-    once = _fit(model, tissue)
-    twice = _fit(model, tissue).fit(
-        tissue.data, tissue.target, patient=tissue.patient, magnification=tissue.magnification
-    )
-    np.testing.assert_array_equal(once.predict_proba(tissue.data), twice.predict_proba(tissue.data))
-
-
 @pytest.mark.parametrize("model", CLASSIFIERS[:3], ids=lambda m: type(m).__name__)
 def test_spelling_of_the_magnification_does_not_matter(model, tissue):
     spelled = np.array([f"{m}X" for m in tissue.magnification])
-    numbers, names = _fit(model, tissue), _fit(model, tissue, magnification=spelled)
+    numbers, names = fit(model, tissue.data, tissue), fit(model, tissue.data, tissue, magnification=spelled)
     assert names.magnifications_ == ["40X", "100X", "200X"]
     np.testing.assert_array_equal(numbers.predict_proba(tissue.data), names.predict_proba(tissue.data))
 
 
 @every_classifier
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"y": np.zeros(54)}, "at least 2 classes, got 1 class"),
-        ({"y": np.arange(53) % 2}, "inconsistent numbers of samples"),
-        ({"y": [None, *"ab" * 26, "a"]}, "`y` is missing for 1 samples"),
-        ({"magnification": [40] * 5}, "5 values for 54 samples"),
-        ({"magnification": [40.0] * 53 + [np.nan]}, "`magnification` is missing for 1 samples"),
-        ({"patient": ["a"] * 5}, "5 values for 54 samples"),
-    ],
-)
-def test_bad_metadata_is_refused_and_nothing_is_half_fitted(model, change, message, tissue):
-    model = clone(model)
-    arguments = {"y": tissue.target, "patient": tissue.patient, "magnification": tissue.magnification} | change
-    with pytest.raises(ValueError, match=message):
-        model.fit(tissue.data, **arguments)
-    assert not hasattr(model, "estimator_")
-    assert not hasattr(model, "module_")
-
-
-@every_classifier
 def test_images_of_another_size_are_refused_at_predict(model, tissue):
-    fitted = _fit(model, tissue)
+    fitted = fit(model, tissue.data, tissue)
     if isinstance(model, GANAugmentedClassifier):  # which brings every image to its generator's size
         assert fitted.predict(tissue.data[:3, :8, :8]).shape == (3,)
         return
@@ -149,28 +76,6 @@ def test_images_of_another_size_are_refused_at_predict(model, tissue):
 def test_bad_parameters_are_refused(parameters, message, tissue):
     with pytest.raises(ValueError, match=message):
         CNNClassifier(**parameters).fit(tissue.data, tissue.target)
-
-
-def test_labels_of_weightless_rows_do_not_matter(tissue):
-    weight = np.where(np.arange(54) % 3 == 0, 0.0, 1.0)
-    flipped = np.where(weight == 0, 1 - tissue.target, tissue.target)
-    model = CNNClassifier(max_epochs=2, random_state=0)
-    first = clone(model).fit(tissue.data, tissue.target, sample_weight=weight)
-    second = clone(model).fit(tissue.data, flipped, sample_weight=weight)
-    np.testing.assert_array_equal(first.predict_proba(tissue.data), second.predict_proba(tissue.data))
-
-
-def test_weights_matter_by_their_ratio_alone(tissue):
-    scaled = CNNClassifier(max_epochs=1, random_state=0).fit(tissue.data, tissue.target, sample_weight=[7.0] * 54)
-    plain = CNNClassifier(max_epochs=1, random_state=0).fit(tissue.data, tissue.target)
-    np.testing.assert_allclose(scaled.predict_proba(tissue.data), plain.predict_proba(tissue.data), atol=1e-5)
-
-
-def test_class_weight_multiplies_the_sample_weight(tissue):
-    model = CNNClassifier(max_epochs=2, random_state=0)
-    by_class = clone(model).set_params(class_weight={0: 1.0, 1: 3.0}).fit(tissue.data, tissue.target)
-    by_sample = model.fit(tissue.data, tissue.target, sample_weight=np.where(tissue.target == 1, 3.0, 1.0))
-    np.testing.assert_array_equal(by_class.predict_proba(tissue.data), by_sample.predict_proba(tissue.data))
 
 
 def test_warm_start_goes_on_where_the_last_fit_ended(tissue):
@@ -254,14 +159,6 @@ def test_keyboard_interrupt_leaves_the_finished_epochs(tissue):
     assert model.predict(tissue.data).shape == (54,)
 
 
-def test_a_loss_that_is_no_number_stops_the_training_and_says_what_to_lower(tissue):
-    features = tissue.data.reshape(54, -1).astype(float)
-    model = CNNClassifier(lr=1e30, max_epochs=50, random_state=0)
-    with pytest.raises(ValueError, match=r"training loss became .* in epoch .*lower `lr`"):
-        model.fit(features, tissue.target)
-    assert not hasattr(model, "module_")
-
-
 def test_bfloat16_predicts_nearly_the_same(tissue):
     full = CNNClassifier(max_epochs=2, random_state=0).fit(tissue.data, tissue.target)
     half = CNNClassifier(max_epochs=2, precision="bfloat16", random_state=0).fit(tissue.data, tissue.target)
@@ -329,17 +226,6 @@ def test_penalty_without_magnifications_warns_and_trains_as_the_baseline(tissue)
     np.testing.assert_array_equal(model.predict_proba(tissue.data), plain.predict_proba(tissue.data))
 
 
-def test_an_interrupt_before_the_first_epoch_leaves_nothing_fitted(tissue):
-    class Interrupt(Callback):
-        def on_train_begin(self, net, **kwargs):
-            raise KeyboardInterrupt
-
-    model = CNNClassifier(callbacks=[Interrupt()], random_state=0)
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(tissue.data, tissue.target)
-    assert not hasattr(model, "module_")
-
-
 def test_an_interrupt_at_the_end_of_an_epoch_is_no_early_stop(tissue):
     class Interrupt(Callback):
         def on_epoch_end(self, net, **kwargs):
@@ -350,22 +236,8 @@ def test_an_interrupt_at_the_end_of_an_epoch_is_no_early_stop(tissue):
         model.fit(tissue.data, tissue.target)
 
 
-def test_a_fit_on_images_forgets_the_features_of_the_last_one(tissue):
-    model = CNNClassifier(max_epochs=1, random_state=0).fit(tissue.data.reshape(54, -1)[:, :4], tissue.target)
-    assert model.n_features_in_ == 4
-    model.fit(tissue.data, tissue.target)
-    assert not hasattr(model, "n_features_in_")
-
-
 def test_features_refuse_what_only_images_have(tissue):
     features = tissue.data.reshape(54, -1)[:, :4]
     for parameter in ({"backbone": "resnet18"}, {"augment": "histology"}, {"trainable": "head"}):
         with pytest.raises(ValueError, match=rf"leave \['{next(iter(parameter))}'\] at the default"):
             CNNClassifier(**parameter).fit(features, tissue.target)
-
-
-def test_a_list_of_images_is_taken_like_their_array(tissue):
-    model = CNNClassifier(max_epochs=1, random_state=0)
-    by_list = clone(model).fit(list(tissue.data), tissue.target).predict_proba(list(tissue.data))
-    by_array = clone(model).fit(tissue.data, tissue.target).predict_proba(tissue.data)
-    np.testing.assert_array_equal(by_list, by_array)

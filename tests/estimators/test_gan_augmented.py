@@ -3,7 +3,9 @@ import pytest
 from PIL import Image
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_validate
 
 from sklearn_magdg.estimators import DCGAN, CNNClassifier, GANAugmentedClassifier, GradientReversalClassifier
@@ -179,3 +181,18 @@ def test_a_negative_ratio_and_an_unconditional_generator_are_refused(tissue):
         _fit(_model(ratio=-0.1), tissue)
     with pytest.raises(ValueError, match=r"use DCGAN\(conditional=True\)"):
         _fit(_model(generator=DCGAN(32, width=2, max_epochs=1, conditional=False)), tissue)
+
+
+def test_a_frozen_generator_that_cannot_serve_is_refused(tissue):
+    features = tissue.data.reshape(54, -1)[:, :5].astype(float)
+    fitted = DCGAN(32, width=2, latent_dim=4, max_epochs=1, random_state=0).fit(features, tissue.target)
+    for frozen, X, error, message in (
+        (LogisticRegression(), features, ValueError, "`generator` must be a DCGAN, alone or in FrozenEstimator"),
+        (DCGAN(32), features, NotFittedError, "not fitted yet"),
+        (fitted, tissue.data, ValueError, r"fitted on inputs of shape \(5,\), got \(32, 32, 3\); fit it on the same"),
+        (fitted, features[:, :3], ValueError, r"fitted on inputs of shape \(5,\), got \(3,\)"),
+    ):
+        with pytest.raises(error, match=message):
+            _model(generator=FrozenEstimator(frozen)).fit(X, tissue.target)
+    with pytest.raises(ValueError, match="`y` holds 2, which was not in the training set: 0, 1"):
+        _model(generator=FrozenEstimator(fitted)).fit(features, tissue.target + 1)

@@ -1,11 +1,12 @@
+import tracemalloc
+
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from PIL import Image
 from sklearn.base import BaseEstimator
 
-from sklearn_magdg.estimators import DCGAN, CNNClassifier, GANAugmentedClassifier, GradientReversalClassifier
+from sklearn_magdg.estimators import DCGAN, CNNClassifier, GANAugmentedClassifier, GradientReversalClassifier, _sources
 from sklearn_magdg.estimators._sources import ArraySource, JoinedSource, PathSource, RowsOf, as_source
 from sklearn_magdg.images import ImageReader, _decode
 
@@ -65,9 +66,8 @@ def test_paths_and_arrays_reach_the_net_bit_for_bit_alike(paths):
     np.testing.assert_array_equal(_read(by_path), _read(by_array))
 
 
-@pytest.mark.parametrize("container", [list, np.array, pd.Series, lambda p: pd.DataFrame({"path": p})])
-def test_paths_come_in_every_container(paths, container):
-    source = as_source(BaseEstimator(), container([str(p) for p in paths]), reset=True)
+def test_paths_are_brought_to_224_pixels_where_no_size_is_given(paths):
+    source = as_source(BaseEstimator(), paths, reset=True)
     assert isinstance(source, PathSource)
     assert source.shape == (224, 224, 3)
     assert len(source) == 7
@@ -94,28 +94,45 @@ def test_rows_of_a_joined_source_are_the_rows():
     np.testing.assert_array_equal(rows.read(np.array([2, 0])).numpy(), values[[0, 5]])
 
 
-def test_read_only_and_strided_images_are_taken_as_they_are():
-    images = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
-    images.flags.writeable = False
-    np.testing.assert_array_equal(_read(as_source(BaseEstimator(), images[::2], reset=True)), images[::2])
-    assert _read(as_source(BaseEstimator(), images, reset=True)).dtype == np.uint8
-
-
 @pytest.mark.parametrize(
-    ("X", "message"),
+    "layout",
     [
-        (np.zeros((2, 8, 8, 1), np.uint8), "must have the shape"),
-        (np.zeros((2, 0, 8, 3), np.uint8), "must have the shape"),
-        (np.full((2, 8, 8, 3), 2.0), r"float64 from 2 to 2; divide"),
-        (np.full((2, 8, 8, 3), np.nan), "float64 from nan to nan"),
-        (np.full((2, 8, 8, 3), 7, np.int64), "int64 from 7 to 7"),
-        (np.zeros((0, 8, 8, 3), np.uint8), "holds no image"),
-        (np.zeros((2, 8, 8), np.uint8), r"images need \(n, height, width, 3\)"),
+        lambda images: images,
+        lambda images: images[::2],
+        lambda images: images[::-1, :, ::-1],
+        lambda images: np.moveaxis(np.moveaxis(images, -1, 1).copy(), 1, -1),
+        np.asfortranarray,
     ],
+    ids=["plain", "strided", "backwards", "channels first", "Fortran"],
 )
-def test_bad_images_are_refused_by_what_came_and_what_is_needed(X, message):
-    with pytest.raises(ValueError, match=message):
-        as_source(BaseEstimator(), X, reset=True)
+def test_8_bit_images_are_read_batch_by_batch_from_where_they_are(layout):
+    images = layout(np.random.default_rng(0).integers(0, 256, (6, 8, 9, 3), dtype=np.uint8))
+    images.flags.writeable = False
+    source = as_source(BaseEstimator(), images, reset=True)
+    assert np.shares_memory(source.array, images)
+    np.testing.assert_array_equal(_read(source), images)
+    assert source.read(np.array([2, 0])).is_contiguous()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_float_images_are_brought_to_8_bits_without_a_second_array_of_floats(dtype):
+    images = np.zeros((1001, 32, 32, 3), dtype)
+    tracemalloc.start()
+    source = as_source(BaseEstimator(), images, reset=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < source.array.nbytes + images.nbytes / 2
+
+
+def test_a_bad_value_in_any_block_is_found(monkeypatch):
+    monkeypatch.setattr(_sources, "_BLOCK", 100)
+    for row in range(7):
+        images = np.full((7, 4, 5, 3), 0.5)
+        images[row, 3, 4, 2] = 1.5
+        with pytest.raises(ValueError, match=r"from 0.5 to 1.5"):
+            as_source(BaseEstimator(), images, reset=True)
+        images[row, 3, 4, 2] = 0.25
+        assert _read(as_source(BaseEstimator(), images, reset=True))[row, 3, 4, 2] == 64
 
 
 def test_tensors_of_a_batch_keep_8_bits():

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_magdg.estimators._rows import mean_one
-from sklearn_magdg.estimators._training import BalancedBatches, ShuffledBatches, seeded, threads
+from sklearn_magdg.estimators._training import BalancedBatches, ShuffledBatches, resolve_device, seeded, threads
 
 
 @pytest.mark.parametrize(("n", "size"), [(7, 3), (6, 3), (5, 8), (9, 4)])
@@ -26,11 +25,6 @@ def test_balanced_batches_hold_every_group_equally_often_and_repeat_the_small_on
     assert len(BalancedBatches(groups[:44], 32)) == len(ShuffledBatches(44, 32)) == 2
 
 
-def test_weights_have_mean_one_within_each_group_and_a_weightless_group_stays_so():
-    weight = mean_one(np.array([1.0, 3.0, 5.0, 0.0, 0.0]), np.array([0, 0, 1, 2, 2]))
-    np.testing.assert_allclose(weight, [0.5, 1.5, 1, 0, 0])
-
-
 def test_seeding_leaves_the_global_generator_as_it_was():
     state = torch.get_rng_state()
     with seeded(3):
@@ -46,3 +40,9 @@ def test_threads_are_set_inside_and_restored_after():
     with threads(1):
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_named(device):
+    with pytest.raises(ValueError, match=rf"`device` '{device}' cannot be used \(.*\); use 'auto' or 'cpu'"):
+        resolve_device(device)

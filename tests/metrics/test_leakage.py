@@ -112,6 +112,20 @@ def _recognised(embedding, magnification, patient):
     return leakage.cross_val_predict(leakage._probe(), embedding, codes, cv=folds) == codes
 
 
+def test_probed_images_are_those_that_the_leakage_averages():
+    magnification, patient = design()
+    embedding = embed(patient)
+    embedding[:, 0] += np.log2(magnification)
+    shuffled = np.random.default_rng(0).permutation(len(patient))
+    given = embedding[shuffled], magnification[shuffled]
+    probed = leakage.probe_magnification(*given, patient=patient[shuffled], n_splits=4, random_state=0)
+    assert [probed.names[each] for each in probed.magnification] == magnification[shuffled].tolist()
+    recalls = [probed.recognised[probed.magnification == each].mean() for each in range(3)]
+    result = magnification_leakage(*given, patient=patient[shuffled], n_splits=4, random_state=0)
+    assert np.mean(recalls) == pytest.approx(result.balanced_accuracy)
+    assert 0.4 < np.mean(recalls) < 1
+
+
 def test_a_seed_decides_and_names_and_routing_play_no_part():
     magnification, patient = design()
     embedding = embed(patient)

@@ -17,7 +17,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from sklearn_magdg._metadata import as_column, encode, encode_magnification
 from sklearn_magdg.estimators._callbacks import Progress, StopIfNotFinite
 from sklearn_magdg.estimators._checkpoint import checkpoint_of
-from sklearn_magdg.estimators._encoder import build_encoder
+from sklearn_magdg.estimators._encoder import augmentation, build_encoder
+from sklearn_magdg.estimators._layout import blank_module, misfit
 from sklearn_magdg.estimators._rows import Rows, check_labels, image_as_patient, mean_one, training_weight
 from sklearn_magdg.estimators._sources import ArraySource, as_source
 from sklearn_magdg.estimators._state import unchanged_on_error
@@ -241,7 +242,16 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
                 raise ValueError(
                     f"warm_start=True goes on with the {what} {old}, got {new}; set warm_start=False to start afresh."
                 )
-        return copy.deepcopy(self.module_)
+        fault = misfit(blank_module(self).state_dict(), self.module_.state_dict())
+        if fault:
+            raise ValueError(
+                "warm_start=True goes on with the net of the last fit, but the parameters (`backbone`, `trainable` and "
+                f"others) now describe another one ({fault}): undo `set_params`, or set warm_start=False."
+            )
+        module = copy.deepcopy(self.module_).to(resolve_device(self.device))
+        if len(source.shape) == 3:
+            module.encoder[0].augment = augmentation(self)
+        return module
 
     def _train(self, module, rows, valid):
         n_magnifications = 0 if rows.magnification is None else rows.magnification.max() + 1

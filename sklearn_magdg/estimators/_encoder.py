@@ -19,7 +19,7 @@ def build_encoder(estimator, shape, *, check=True):
     """What turns inputs of `shape` into embeddings, and their width; `check` tries the backbone on a blank image."""
     if len(shape) == 1:
         return _feature_encoder(estimator, shape[0])
-    augment = AUGMENTATIONS[estimator.augment] if isinstance(estimator.augment, str) else estimator.augment
+    augment = augmentation(estimator)
     input_layer, net, n_features = build_backbone(estimator.backbone, estimator.weights, augment, shape)
     if check:
         check_backbone(input_layer, net, n_features, shape)
@@ -29,6 +29,10 @@ def build_encoder(estimator, shape, *, check=True):
         projection, width = estimator._build_projection(n_features)
         return nn.Sequential(input_layer, Frozen(net), FeatureInput(n_features), projection), width
     return nn.Sequential(input_layer, net), n_features
+
+
+def augmentation(estimator):
+    return AUGMENTATIONS[estimator.augment] if isinstance(estimator.augment, str) else estimator.augment
 
 
 def _feature_encoder(estimator, n_inputs):

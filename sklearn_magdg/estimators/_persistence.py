@@ -1,6 +1,5 @@
 """Models in one file that runs nothing when it is read."""
 
-import copy
 import os
 import re
 import warnings
@@ -13,16 +12,16 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._metadata_requests import SIMPLE_METHODS
 from sklearn.utils.validation import check_is_fitted
-from torch.overrides import TorchFunctionMode
 
-from sklearn_magdg._words import counted, name_some
+from sklearn_magdg._words import counted
 from sklearn_magdg.estimators._cnn import CNNClassifier
 from sklearn_magdg.estimators._dcgan import DCGAN
 from sklearn_magdg.estimators._gan_augmented import GANAugmentedClassifier
 from sklearn_magdg.estimators._gradient_reversal import GradientReversalClassifier
+from sklearn_magdg.estimators._layout import blank_module, misfit
 from sklearn_magdg.estimators._model_file import check_writable, pack, unpack, versions, write_whole
 from sklearn_magdg.estimators._plain_values import from_plain, to_plain
-from sklearn_magdg.estimators._training import resolve_device, seeded
+from sklearn_magdg.estimators._training import resolve_device
 
 _SAVABLE = (CNNClassifier, GradientReversalClassifier, GANAugmentedClassifier, DCGAN)
 _CLASSES = {cls.__name__: cls for cls in (*_SAVABLE, FrozenEstimator)}
@@ -208,11 +207,11 @@ def _tensors(estimator):
     """Copies of what the net has learned, laid out as safetensors wants them."""
     state = estimator.module_.state_dict()
     if not callable(getattr(estimator, "backbone", None)):  # what a callable makes shows at loading
-        misfit = _misfit(_blank_module(estimator).state_dict(), state)
-        if misfit:
+        fault = misfit(blank_module(estimator).state_dict(), state)
+        if fault:
             raise ValueError(
                 f"The parameters of {type(estimator).__name__} no longer give the net of its last fit, which could not "
-                f"be loaded ({misfit}): undo `set_params`, or fit again."
+                f"be loaded ({fault}): undo `set_params`, or fit again."
             )
     return {name: values.cpu().clone(memory_format=torch.contiguous_format) for name, values in state.items()}
 
@@ -262,16 +261,11 @@ def _apply_settings(estimator, settings):
 
 def _restored_module(estimator, tensors, path, written_by):
     """The net that the parameters describe, with these weights."""
-    sketch = copy.copy(estimator)
-    if callable(getattr(estimator, "backbone", None)):
-        with seeded(0):
-            made = estimator.backbone()
-        sketch.backbone = lambda: made
     with _explained(path, written_by):
-        module = _blank_module(sketch)
-        misfit = _misfit(module.state_dict(), tensors)
-        if misfit:
-            raise ValueError(f"its tensors are not those of the net that its parameters give, {misfit}")
+        module = blank_module(estimator)
+        fault = misfit(module.state_dict(), tensors)
+        if fault:
+            raise ValueError(f"its tensors are not those of the net that its parameters give, {fault}")
         _fill(module, tensors)
     return module.to(_device_here(estimator.device), memory_format=torch.channels_last).eval()
 
@@ -282,37 +276,6 @@ def _fill(module, tensors):
         if any(values.is_meta for values in own):
             part.to_empty(device="cpu", recurse=False)
     module.load_state_dict(tensors)
-
-
-class _WithoutNumbers(TorchFunctionMode):
-    """Weights are made on torch's meta device, where the largest costs no memory.
-
-    ``torch.device("meta")`` would take along the small computations by which RegNets find their widths.
-    """
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        kwargs = dict(kwargs or {})
-        if function in (torch.empty, torch.zeros, torch.ones) and kwargs.get("device") is None:
-            kwargs["device"] = "meta"
-        return function(*args, **kwargs)
-
-
-def _blank_module(estimator):
-    """The net of the estimator's parameters, without numbers."""
-    with _WithoutNumbers(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # `fit` has told already what is amiss with its data
-        return estimator._rebuild_module()
-
-
-def _misfit(expected, found):
-    """How the tensors `found` differ from those `expected`, in words; nothing where they agree."""
-    expected, found = ({k: (tuple(v.shape), v.dtype) for k, v in state.items()} for state in (expected, found))
-    faults = {
-        "missing": sorted(expected.keys() - found.keys()),
-        "unexpected": sorted(found.keys() - expected.keys()),
-        "of another shape or dtype": sorted(k for k in expected.keys() & found.keys() if expected[k] != found[k]),
-    }
-    return "; ".join(f"{fault}: {name_some(names)}" for fault, names in faults.items() if names)
 
 
 def _by_model(tensors, n_models):

@@ -1,7 +1,7 @@
 """Training by skorch: batches, seeding, threads, device, and the loop's few hooks."""
 
 from collections import defaultdict
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -133,7 +133,7 @@ class Net(NeuralNet):
         return self
 
     def _set_training(self, training=True):
-        if training != self.mode:  # or skorch would walk through all layers before every batch
+        if not training == self.mode == self.module_.training:  # skorch walks through all layers before every batch
             super()._set_training(training)
             self.mode = training
 
@@ -184,17 +184,23 @@ def train(module, objective, data, batches, *, valid=None, patience=5, callbacks
         device=device,
         **net_params,
     ).initialize()
-    _run(net, data)
-    history = completed_epochs(net)
-    return history, len(history) < net.max_epochs and not _stopped_early(net)
+    interrupted = _run(net, data)
+    return completed_epochs(net), interrupted
 
 
 def _run(net, data):
-    """Skorch's `partial_fit`, for the epochs that a checkpoint has left to do."""
+    """Skorch's `partial_fit`, for the epochs that a checkpoint has left to do; returns whether it was interrupted."""
     net.notify("on_train_begin", X=data, y=None)
-    with suppress(KeyboardInterrupt):
+    interrupted = False
+    try:
         net.fit_loop(data, epochs=net.max_epochs - len(net.history))
-    net.notify("on_train_end", X=data, y=None)
+    except KeyboardInterrupt:
+        interrupted = not _stopped_early(net)
+    try:
+        net.notify("on_train_end", X=data, y=None)
+    except KeyboardInterrupt:
+        interrupted = True
+    return interrupted
 
 
 def _stopped_early(net):

@@ -241,3 +241,14 @@ def test_features_refuse_what_only_images_have(tissue):
     for parameter in ({"backbone": "resnet18"}, {"augment": "histology"}, {"trainable": "head"}):
         with pytest.raises(ValueError, match=rf"leave \['{next(iter(parameter))}'\] at the default"):
             CNNClassifier(**parameter).fit(features, tissue.target)
+
+
+def test_an_interrupt_after_the_last_epoch_is_passed_on_and_nothing_is_lost(tissue):
+    class Interrupt(Callback):
+        def on_train_end(self, net, **kwargs):
+            raise KeyboardInterrupt
+
+    model = CNNClassifier(callbacks=[Interrupt()], max_epochs=2, random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(tissue.data, tissue.target)
+    assert len(model.history_) == 2

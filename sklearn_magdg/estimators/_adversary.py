@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import entropy
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
 
 from sklearn_magdg.estimators._rows import mean_one
 from sklearn_magdg.estimators._sources import RowsOf
@@ -25,6 +25,8 @@ _DOMAIN_STUCK, _CLASS_STUCK = 0.95, 0.99
 _PROBE_SHARE = 0.5
 # Float32 gradients of a living head are thousands of times larger.
 _ROUNDING = 1e-8
+# Weights that early stopping keeps from below this share of the strength asked for have hardly met the adversary.
+_ACTED = 0.5
 # What the probe reads: enough for an interval, seconds on one core.
 _PROBE_ROWS = 400
 
@@ -92,18 +94,19 @@ class LogReversalGradient(Callback):
         self.hook_.remove()
 
     def on_epoch_begin(self, net, **kwargs):
-        self.norms_ = []
+        self.sum_, self.count_ = 0.0, 0
 
     def on_batch_end(self, net, training=False, **kwargs):
         if training:
-            net.history.record("reversal_gradient", float(np.mean(self.norms_ or 0.0)))
+            net.history.record("reversal_gradient", self.sum_ / max(self.count_, 1))
 
     def _listen(self, layer, inputs, output):
         if output.requires_grad:  # which it does not in the validation pass
             output.register_hook(self._take)
 
     def _take(self, gradient):
-        self.norms_.append(gradient.float().norm().item())
+        self.sum_ += gradient.float().norm().item()
+        self.count_ += 1
 
 
 class AdversaryHealth(Callback):
@@ -111,12 +114,14 @@ class AdversaryHealth(Callback):
 
     A domain accuracy at chance is what success and death have in common; what tells them apart is the
     gradient, and a probe of `rows`, which is fitted only where the domain loss is that of guessing.
-    `groups` are those that the batches balance.
+    `groups` are those that the batches balance. Judged is the epoch whose weights are kept: the probe reads them only
+    where every early stopping comes before this callback, for it puts them back at the end of the training too.
     """
 
-    def __init__(self, rows, groups, *, n_batches, domain_weight, warmup):
+    def __init__(self, rows, groups, *, strength, n_batches, domain_weight, warmup):
         self.rows = rows
         self.groups = groups
+        self.strength = strength
         self.n_batches = n_batches
         self.domain_weight = domain_weight
         self.warmup = warmup
@@ -124,42 +129,45 @@ class AdversaryHealth(Callback):
     def on_train_end(self, net, **kwargs):
         history = completed_epochs(net)
         if len(history) == len(net.history) > 0:  # not cut off within an epoch
-            for sentence in self._find(net, history[-1], len(history) * self.n_batches):
+            for sentence in self._find(net, history[_kept_epoch(net) - 1], history[-1]):
                 warnings.warn(sentence, ConvergenceWarning)
 
-    def _find(self, net, last, n_steps):
+    def _find(self, net, kept, last):
         """What is wrong, a sentence each."""
-        strength = last["reversal_strength"]
-        if not strength:
+        if not last["reversal_strength"]:
             return [_still_warming_up(self.warmup, last)] if self.warmup else []
-        if last["reversal_gradient"] <= _ROUNDING * self.domain_weight:
-            return [_dead(last, strength, self.domain_weight)]
+        if kept["reversal_gradient"] <= _ROUNDING * self.domain_weight:
+            return [_dead(kept, self.domain_weight)]
+        if kept["epoch"] < last["epoch"] and kept["reversal_strength"] < _ACTED * self.strength:
+            return [_thrown_away(kept, last, self.strength)]
+        n_steps = kept["epoch"] * self.n_batches
         if n_steps < _FEWEST_STEPS:
             return []
-        return [each for each in (self._stuck(net, last, n_steps), self._collapsed(last, strength)) if each]
+        return [each for each in (self._stuck(net, kept, n_steps), self._collapsed(kept)) if each]
 
-    def _stuck(self, net, last, n_steps):
+    def _stuck(self, net, kept, n_steps):
         guessing = self._entropy(self.rows.magnification)
-        if last["domain_loss"] <= _DOMAIN_STUCK * guessing:
+        if kept["domain_loss"] <= _DOMAIN_STUCK * guessing:
             return None
         probe = probe_embedding(net, self.rows)
         if probe is None or not probe.low > probe.chance + _PROBE_SHARE * (1 - probe.chance):
             return None
         return (
-            f"The domain head reads nothing (loss {last['domain_loss']:.3f}, that of guessing {guessing:.3f}), yet a "
+            f"The domain head reads nothing (loss {kept['domain_loss']:.3f}, that of guessing {guessing:.3f}), yet a "
             f"fresh probe reads the magnification from the embedding with a balanced accuracy of "
             f"{probe.balanced_accuracy:.2f} (chance {probe.chance:.2f}): after {n_steps} steps it is hidden from this "
             "head only; train for more steps (`max_epochs`, or a smaller `batch_size`), or lower `reversal_strength`."
         )
 
-    def _collapsed(self, last, strength):
+    def _collapsed(self, kept):
         guessing = self._entropy(self.rows.label)
-        if last["class_loss"] <= _CLASS_STUCK * guessing:
+        if kept["class_loss"] <= _CLASS_STUCK * guessing:
             return None
         return (
-            f"The class loss collapsed: at the end {last['class_loss']:.3f}, where guessing by the shares of the "
-            f"classes has {guessing:.3f}, at a reversal strength of {strength:.2g} and domain_weight="
-            f"{self.domain_weight:g}; lower `reversal_strength` or `domain_weight`, or raise `reversal_warmup`."
+            f"The class loss collapsed: in epoch {kept['epoch']} {kept['class_loss']:.3f}, where guessing by the "
+            f"shares of the classes has {guessing:.3f}, at a reversal strength of {kept['reversal_strength']:.2g} and "
+            f"domain_weight={self.domain_weight:g}; lower `reversal_strength` or `domain_weight`, or raise "
+            "`reversal_warmup`."
         )
 
     def _entropy(self, codes):
@@ -168,15 +176,23 @@ class AdversaryHealth(Callback):
         return entropy(np.bincount(codes, weights=share))
 
 
-def _dead(last, strength, domain_weight):
-    loss = last["domain_loss"]
+def _kept_epoch(net):
+    """Number of the epoch whose weights the training leaves: the last, or the one that early stopping puts back."""
+    stoppers = [callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping)]
+    keepers = [each for each in stoppers if each.load_best and each.best_model_weights_ is not None]
+    last = net.history[-1, "epoch"]
+    return [last, *(each.best_epoch_ for each in keepers if each.best_epoch_ != last)][-1]
+
+
+def _dead(kept, domain_weight):
+    loss = kept["domain_loss"]
     remedy = "a layer of the domain head has a constant output: look for a softmax over one unit, or weights of 0"
     if math.exp(-loss) > 0.99:
         remedy = "it is sure of every magnification: raise `reversal_strength`, or lower `reversal_warmup` or `lr`"
     return (
-        f"The adversary is dead: with domain_weight={domain_weight:g} and a reversal strength of {strength:.2g} the "
-        f"domain head sends a gradient of {last['reversal_gradient']:.1g} to the encoder (its loss is {loss:.3g}); "
-        f"{remedy}."
+        f"The adversary is dead: with domain_weight={domain_weight:g} and a reversal strength of "
+        f"{kept['reversal_strength']:.2g} the domain head sends a gradient of {kept['reversal_gradient']:.1g} to the "
+        f"encoder (its loss is {loss:.3g}); {remedy}."
     )
 
 
@@ -184,6 +200,14 @@ def _still_warming_up(warmup, last):
     return (
         f"The adversary never acted: the training ended at {last['reversal_progress']:.0%} of its steps, within "
         f"reversal_warmup={warmup:g}; lower it, or raise `patience`."
+    )
+
+
+def _thrown_away(kept, last, strength):
+    return (
+        f"The adversary hardly acted: of {last['epoch']} epochs early stopping kept epoch {kept['epoch']}, whose "
+        f"reversal strength was {kept['reversal_strength']:.2g} of {strength:g}: raise `patience`, use "
+        "reversal_schedule='constant', or early_stopping=False."
     )
 
 

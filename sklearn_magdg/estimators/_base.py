@@ -19,7 +19,14 @@ from sklearn_magdg.estimators._callbacks import Progress, StopIfNotFinite
 from sklearn_magdg.estimators._checkpoint import checkpoint_of
 from sklearn_magdg.estimators._encoder import augmentation, build_encoder
 from sklearn_magdg.estimators._layout import blank_module, misfit
-from sklearn_magdg.estimators._rows import Rows, check_labels, image_as_patient, mean_one, training_weight
+from sklearn_magdg.estimators._rows import (
+    Rows,
+    check_labels,
+    image_as_patient,
+    mean_one,
+    present_magnifications,
+    training_weight,
+)
 from sklearn_magdg.estimators._sources import ArraySource, as_source
 from sklearn_magdg.estimators._state import unchanged_on_error
 from sklearn_magdg.estimators._training import (
@@ -112,6 +119,7 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         with unchanged_on_error(self):
             rows, classes, magnifications = self._check_training_data(X, y, patient, magnification, sample_weight)
             rows, valid = self._split_validation(rows)
+            rows, magnifications = present_magnifications(rows, magnifications)
             seed = check_random_state(self.random_state).randint(MAX_SEED)
             with seeded(seed), threads(self.n_jobs):
                 module = self._start_module(rows, classes, magnifications)
@@ -186,6 +194,10 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
     def _method_callbacks(self, module, rows, batches):
         return []
 
+    def _closing_callbacks(self, module, rows, batches):
+        """Those that read the net when the others, early stopping among them, are done with it."""
+        return []
+
     # Steps of `fit`
 
     def _check_training_data(self, X, y, patient, magnification, sample_weight):
@@ -255,10 +267,10 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
 
     def _train(self, module, rows, valid):
         n_magnifications = 0 if rows.magnification is None else rows.magnification.max() + 1
+        checkpoint = None if self.checkpoint is None else checkpoint_of(self, module, rows, valid)
         if self.trainable == "head" and len(rows.source.shape) == 3:
             module, rows, valid = self._train_on_features(module, rows, valid)
         batches = self._build_batches(rows)
-        checkpoint = None if self.checkpoint is None else checkpoint_of(self, module, rows, valid)
         history, interrupted = train(
             module,
             self._build_objective(n_magnifications),
@@ -288,6 +300,7 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
             n_steps = self.max_epochs * len(batches)
             callbacks.append(LRScheduler(CosineAnnealingLR, T_max=n_steps, step_every="batch", event_name=None))
         callbacks += [*self._method_callbacks(module, rows, batches), *(self.callbacks or [])]
+        callbacks += self._closing_callbacks(module, rows, batches)
         return [*callbacks, Progress(len(batches))] if self.verbose == 1 else callbacks
 
     def _train_on_features(self, module, rows, valid):

@@ -49,7 +49,8 @@ class CNNClassifier(BaseNetClassifier):
         returns one like it (or float in [0, 255]); it should draw from torch's global generator.
     penalty : {None, "coral", "mmd", "vrex", "group_dro"}, default=None
         Makes magnifications alike: Deep CORAL and MMD in the embedding, VREx and GroupDRO in the risk per
-        magnification. Needs `magnification` in `fit`.
+        magnification. Needs `magnification` in `fit`, and two of them left beside the patients of
+        early stopping; else it warns and trains without.
     penalty_weight : float, default=1.0
         Factor of the penalty (GroupDRO has none: it weighs the class losses).
     class_weight : None, "balanced" or dict, default=None
@@ -75,8 +76,9 @@ class CNNClassifier(BaseNetClassifier):
         Folder where the state of the training (weights, optimizer, schedule, generators, history) is kept
         after every epoch, for long fits. A `fit` with the same parameters and data goes on from there and ends
         bit for bit where an uninterrupted one would have; a finished fit removes its file. The file is named
-        by a digest of parameters, data and first weights, so that the fits of a search can share a folder.
-        Needs an int as `random_state`.
+        by a digest of parameters, data (of image paths: name, size in bytes and time of modification) and first
+        weights, so that the fits of a search can share a folder. Needs an int as `random_state`, and callables that
+        can be told apart: at the top level of a module, or with a repr that shows their settings.
     callbacks : list, default=None
         skorch callbacks.
     warm_start : bool, default=False
@@ -191,8 +193,9 @@ class CNNClassifier(BaseNetClassifier):
             return Objective()
         if n_magnifications < 2:
             warnings.warn(
-                f"penalty={self.penalty!r} compares magnifications, got {n_magnifications}: training without it; "
-                "pass `magnification` to `fit` with at least 2.",
+                f"penalty={self.penalty!r} compares magnifications, got {n_magnifications} to train on: training "
+                "without it; pass `magnification` to `fit` with at least 2, or lower `validation_fraction` where "
+                "early stopping sets the others aside.",
                 UserWarning,
             )
             return Objective()

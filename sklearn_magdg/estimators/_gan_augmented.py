@@ -40,8 +40,9 @@ class GANAugmentedClassifier(
     Parameters
     ----------
     estimator : classifier of this package, default=None
-        What is trained; None is ``CNNClassifier()``. A clone is fitted. Its `n_jobs` and `image_cache` decide
-        how image paths are read, for the generator too.
+        What is trained; None is ``CNNClassifier()``. A clone is fitted, so that ``warm_start=True`` is refused. Its
+        `n_jobs` and `image_cache` decide how image paths are read, for the generator too; its `checkpoint` needs an
+        int as `random_state` here.
     generator : DCGAN or FrozenEstimator(DCGAN), default=None
         What generates; None is ``DCGAN()``. A plain generator is refitted on every training set, a fitted
         one inside ``FrozenEstimator`` is used as it is: if it has seen test images, they leak.
@@ -112,11 +113,21 @@ class GANAugmentedClassifier(
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            As in `CNNClassifier.fit`, and for a generator or an `estimator` that cannot serve here.
+        KeyboardInterrupt
+            Raised again after the completed epochs of `estimator`, if any, have been stored.
         """
         self._validate_params()
         _check_generator(self.generator)
+        _check_estimator(self.estimator, self.random_state)
         with unchanged_on_error(self):
-            self._fit(X, y, patient, magnification, sample_weight)
+            interrupted = self._fit(X, y, patient, magnification, sample_weight)
+        if interrupted:
+            raise KeyboardInterrupt
         return self
 
     def _fit(self, X, y, patient, magnification, sample_weight):
@@ -131,10 +142,12 @@ class GANAugmentedClassifier(
         if counts:
             generator.fit(seen.source, seen.y, magnification=seen.magnification)
             training = real.joined_with(_generate(generator, counts, rng), weight=seen.weight.mean())
-        self.estimator_ = estimator.fit(training.source, training.y, **training.metadata())
+        interrupted = _fit_until_interrupted(estimator, training)
+        self.estimator_ = estimator
         self.generator_ = generator if counts else None
         self.n_synthetic_ = sum(counts.values())
         self.image_size_ = generator.image_size
+        return interrupted
 
     def predict_proba(self, X):
         """Class probabilities, shape (n, n_classes)."""
@@ -233,6 +246,20 @@ def _check_generator(generator):
         raise ValueError("The generator must give labels: use DCGAN(conditional=True).")
 
 
+def _check_estimator(estimator, random_state):
+    if estimator is None:
+        return
+    if estimator.warm_start:
+        raise ValueError(
+            "warm_start=True of `estimator` would do nothing, for a clone is fitted every time: set it to False."
+        )
+    if estimator.checkpoint is not None and not isinstance(random_state, int | np.integer):
+        raise ValueError(
+            "`checkpoint` of `estimator` needs an int as `random_state` of GANAugmentedClassifier, got "
+            f"{random_state!r}: without one other images are generated, and no fit would go on."
+        )
+
+
 def _check_frozen(generator, source):
     """Refuse a frozen generator that is not fitted, or on something else than stands in `source`."""
     if not isinstance(generator, FrozenEstimator):
@@ -259,6 +286,17 @@ def _kept_from_generator(estimator, real):
     if not estimator.early_stopping:
         return np.zeros(len(real.y), dtype=bool)
     return validation_mask(estimator, real.y, real.patient)
+
+
+def _fit_until_interrupted(estimator, training):
+    """Whether an interrupt ended the fit after its first epoch; an earlier one leaves nothing and is raised again."""
+    try:
+        estimator.fit(training.source, training.y, **training.metadata())
+    except KeyboardInterrupt:
+        if not hasattr(estimator, "module_"):
+            raise
+        return True
+    return False
 
 
 def _allot(rows, n_synthetic, balance):

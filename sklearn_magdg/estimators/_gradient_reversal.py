@@ -64,7 +64,11 @@ image_cache, checkpoint, callbacks, warm_start, verbose, random_state
         After `fit`, if the domain head sent no gradient back; if its loss ended at that of guessing while a
         fresh probe (`sklearn_magdg.metrics.magnification_leakage`, on at most 400 training images) still reads
         the magnification from the embedding, its interval nearer to certainty than to chance; if the class loss
-        ended no better than guessing; or if the training ended within the warm-up.
+        ended no better than guessing; if the training ended within the warm-up; or if early stopping kept an epoch
+        whose strength was below half of `reversal_strength`. Judged is the epoch whose weights are kept.
+    UserWarning
+        If fewer than two magnifications are left to train on beside the patients of early stopping: nothing is then
+        hidden.
 
     Notes
     -----
@@ -174,8 +178,9 @@ image_cache, checkpoint, callbacks, warm_start, verbose, random_state
     def _build_domain_head(self, n_features, n_classes, n_magnifications):
         if n_magnifications < 2:
             warnings.warn(
-                f"GradientReversalClassifier needs at least 2 magnifications to hide, got {n_magnifications}: "
-                "it trains as the baseline; pass `magnification` to `fit`.",
+                f"GradientReversalClassifier needs at least 2 magnifications to hide, got {n_magnifications} to "
+                "train on: it trains as the baseline; pass `magnification` to `fit`, or lower `validation_fraction` "
+                "where early stopping sets the others aside.",
                 UserWarning,
             )
             return None
@@ -216,17 +221,20 @@ image_cache, checkpoint, callbacks, warm_start, verbose, random_state
             n_steps=self.max_epochs * len(batches),
             start=self._progress_before(),
         )
-        log = [LogConstant("domain_chance", self._domain_chance(rows)), LogReversalGradient()]
-        if not self.reversal_strength * self.domain_weight:
-            return [schedule, *log]
+        return [schedule, LogConstant("domain_chance", self._domain_chance(rows)), LogReversalGradient()]
+
+    def _closing_callbacks(self, module, rows, batches):
+        if module.domain_head is None or not self.reversal_strength * self.domain_weight:
+            return []
         health = AdversaryHealth(
             rows,
             self._balance_groups(rows),
+            strength=self.reversal_strength,
             n_batches=len(batches),
             domain_weight=self.domain_weight,
             warmup=self.reversal_warmup,
         )
-        return [schedule, *log, health]
+        return [health]
 
     def _progress_before(self):
         """Where a warm start takes the schedule up: its domain head has learned already."""

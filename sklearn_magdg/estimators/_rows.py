@@ -79,6 +79,14 @@ def image_as_patient(n):
     return np.arange(n)
 
 
+def present_magnifications(rows, magnifications):
+    """`rows` with codes of those `magnifications` alone that stand in them, and these."""
+    if rows.magnification is None:
+        return rows, None
+    present, codes = np.unique(rows.magnification, return_inverse=True)
+    return rows._replace(magnification=codes), [magnifications[code] for code in present]
+
+
 def mean_one(weight, groups):
     """Weights over their mean within each group."""
     totals = np.bincount(groups, weights=weight)

@@ -1,5 +1,6 @@
 """What stands in X, batch by batch: images or features in memory, image paths, and both joined."""
 
+import os
 from os import PathLike
 
 import numpy as np
@@ -8,7 +9,8 @@ from sklearn.utils.validation import validate_data
 
 from sklearn_magdg._words import counted, name_some
 from sklearn_magdg.images import as_paths, resize_images
-from sklearn_magdg.images._decode import check_header
+from sklearn_magdg.images._cache import ImageCache
+from sklearn_magdg.images._decode import check_header, file_state
 from sklearn_magdg.images._reader import read_images
 
 _PATH_SIZE = 224  # what paths are brought to when `image_size` is None: torchvision's usual input
@@ -64,12 +66,23 @@ class PathSource(SquareSource):
     def __len__(self):
         return len(self.paths)
 
+    def check(self):
+        """Refuse a path that leads to no image; what the cache holds was one when it was decoded."""
+        cache = None if self.cache is None else ImageCache(self.cache, self.size)
+        for path in self.paths:
+            if cache is None or not cache.holds(cache.entry(path)):
+                check_header(path)
+
     def read(self, indices):
         images = read_images(self.paths[indices], self.size, cache=self.cache, n_jobs=self.n_jobs)
         return torch.from_numpy(images)
 
     def feed(self, digest):
-        digest.update("\n".join([str(self.size), *map(str, self.paths)]).encode())
+        # a file that was written anew tells so by its length and time; to read all files would take an epoch
+        digest.update(str(self.size).encode())
+        for path in self.paths:
+            state = file_state(path)
+            digest.update(repr((os.fspath(path), state.st_size, state.st_mtime_ns)).encode())
 
 
 class ResizedSource(SquareSource):
@@ -161,7 +174,7 @@ def as_source(estimator, X, *, reset, image_size=None, n_jobs=None, image_cache=
     X : array, list, Series, DataFrame or source
         Images, image paths or features: see `CNNClassifier.fit`.
     reset : bool
-        True in `fit`.
+        True in `fit`, which looks at every path before hours of training; later a batch meets a bad one soon.
     image_size : int or None
         Side in pixels that images are brought to. None keeps arrays and brings paths to 224.
     n_jobs : int or None
@@ -172,9 +185,9 @@ def as_source(estimator, X, *, reset, image_size=None, n_jobs=None, image_cache=
     Raises
     ------
     ValueError
-        When X is none of the three, is empty, holds non-finite numbers, or a path leads to no image.
+        When X is none of the three, is empty, holds non-finite numbers, or (`reset`) a path leads to no image.
     FileNotFoundError
-        When a path leads nowhere.
+        When (`reset`) a path leads nowhere.
     """
     if isinstance(X, _SOURCES):
         return X.resized(image_size) if image_size and len(X.shape) == 3 else X
@@ -186,8 +199,10 @@ def as_source(estimator, X, *, reset, image_size=None, n_jobs=None, image_cache=
     if reset and is_images:
         _forget_features(estimator)
     if paths is not None:
-        _check_paths(paths)
-        return PathSource(paths, image_size or _PATH_SIZE, n_jobs, image_cache)
+        source = PathSource(paths, image_size or _PATH_SIZE, n_jobs, image_cache)
+        if reset:
+            source.check()
+        return source
     if is_images:
         return ArraySource(_resize_if_needed(_as_uint8(np.asarray(X)), image_size))
     return ArraySource(validate_data(estimator, X, reset=reset, dtype=np.float32, order="C"))
@@ -198,12 +213,6 @@ def _forget_features(estimator):
     for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(estimator, name):
             delattr(estimator, name)
-
-
-def _check_paths(paths):
-    """Refuse a missing file now: a batch may ask for it hours later."""
-    for path in paths:
-        check_header(path)
 
 
 def _stacked(X):

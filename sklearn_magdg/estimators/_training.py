@@ -9,6 +9,8 @@ from joblib import effective_n_jobs
 from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping
 from skorch.helper import predefined_split
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
 from torch.utils.data import DataLoader, Dataset
 
 from sklearn_magdg.estimators._callbacks import LogParts
@@ -145,8 +147,8 @@ class Net(NeuralNet):
 def group_parameters(module, learning_rate, weight_decay):
     """What trains of `module`, grouped as AdamW wants it.
 
-    Only weights decay, not biases and norms, which have nothing to be kept small for; nor does the domain head, whose
-    part is to read as well as it can.
+    Only the weights of linear and convolution layers decay, not biases, norms, scales and position embeddings, which
+    have nothing to be kept small for; nor does the domain head, whose part is to read as well as it can.
 
     Parameters
     ----------
@@ -155,12 +157,20 @@ def group_parameters(module, learning_rate, weight_decay):
         From a parameter's name to its rate.
     weight_decay : float
     """
+    weights = {id(weight) for layer in module.modules() if (weight := _weight(layer)) is not None}
     groups = defaultdict(list)
     for name, parameter in module.named_parameters():
-        decays = parameter.ndim > 1 and not name.startswith("domain_head.")
+        decays = id(parameter) in weights and not name.startswith("domain_head.")
         if parameter.requires_grad:
             groups[learning_rate(name), weight_decay if decays else 0.0].append(parameter)
     return [{"params": group, "lr": lr, "weight_decay": decay} for (lr, decay), group in groups.items()]
+
+
+def _weight(layer):
+    """The matrix that a linear, convolution or attention layer multiplies by, or None."""
+    if isinstance(layer, nn.MultiheadAttention):
+        return layer.in_proj_weight
+    return layer.weight if isinstance(layer, nn.Linear | _ConvNd) else None
 
 
 def train(module, objective, data, batches, *, valid=None, patience=5, callbacks=(), device, **net_params):

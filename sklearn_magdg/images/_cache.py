@@ -47,6 +47,14 @@ class ImageCache:
         head = _SOURCE.pack(_FORMAT, digest, state)
         return Entry(os.path.join(self.folder, self.kind, name[:2], name[2:]), head)
 
+    def holds(self, entry):
+        """Whether the entry is there and of its source as that is now; whether it is whole, `load` tells."""
+        try:
+            with open(entry.file, "rb", buffering=0) as file:
+                return file.read(_SOURCE.size) == entry.head
+        except OSError:
+            return False
+
     def load(self, entry, image):
         """Fill `image` from its entry; False where that is absent, outdated or damaged."""
         try:

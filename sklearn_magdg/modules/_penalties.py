@@ -1,5 +1,7 @@
 """What makes magnifications alike: functions of the embedding, or of the risk, per magnification of a batch."""
 
+import math
+
 import torch
 from torch import nn
 
@@ -46,19 +48,19 @@ class GroupDRO(nn.Module):
     """Risks weighted by how bad they have been (Sagawa et al. 2020, algorithm 1).
 
     The weights are state: multiplied by ``exp(step * risk)`` at every training batch and normalised. A
-    magnification that a batch lacks keeps its weight for the next, and those present share the loss.
+    magnification that a batch lacks keeps its weight for the next, and those present share the loss. Their logarithms
+    are kept: float32 ends at 1e-45, and a weight of 0 could never grow again.
     """
 
     def __init__(self, n_magnifications, step=0.01):
         super().__init__()
         self.step = step
-        self.register_buffer("weights", torch.full((n_magnifications,), 1.0 / n_magnifications))
+        self.register_buffer("log_weights", torch.full((n_magnifications,), -math.log(n_magnifications)))
 
     def forward(self, risks, present):
-        self.weights[present] *= torch.exp(self.step * risks.detach())
-        self.weights /= self.weights.sum()
-        weights = self.weights[present]
-        return (weights / weights.sum() * risks).sum()
+        self.log_weights[present] += self.step * risks.detach()
+        self.log_weights -= self.log_weights.logsumexp(0)
+        return (self.log_weights[present].softmax(0) * risks).sum()
 
 
 def _groups(values, magnification):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
 from sklearn_magdg.estimators import GradientReversalClassifier, _gradient_reversal
@@ -66,7 +66,8 @@ def test_the_schedule_runs_over_what_the_warmup_leaves(features, schedule):
 
 
 def test_early_stopping_leaves_every_epoch_complete_and_counts_the_steps_of_the_training_part(features):
-    model = _fit(features, early_stopping=True, patience=1, max_epochs=40, lr=0.05, validation_fraction=0.4)
+    with pytest.warns(ConvergenceWarning, match="of 4 epochs early stopping kept epoch 3"):
+        model = _fit(features, early_stopping=True, patience=1, max_epochs=40, lr=0.05, validation_fraction=0.4)
     assert len(model.history_) < 40
     n_batches = -(-11 * (9 - len(model.validation_patients_)) // 30)
     last_steps = n_batches * np.arange(1, len(model.history_) + 1) - 1
@@ -112,6 +113,21 @@ def test_reversal_gradient_is_what_arrives_and_not_what_is_passed_on(features):
     assert plain > 0.01
     assert first_gradient(reversal_strength=3.0) == plain
     assert first_gradient(domain_weight=2.0) == pytest.approx(2 * plain)
+
+
+def test_reversal_gradient_is_the_mean_over_the_batches_of_the_epoch(features):
+    class Norms(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.seen = []
+            net.module_.domain_head.reversal.register_forward_hook(self.listen)
+
+        def listen(self, layer, inputs, output):
+            output.register_hook(lambda gradient: self.seen.append(gradient.norm().item()))
+
+    norms = Norms()
+    history = _fit(features, max_epochs=3, callbacks=[norms]).history_
+    expected = np.reshape(norms.seen, (3, 4)).mean(1)
+    assert [row["reversal_gradient"] for row in history] == pytest.approx(expected)
 
 
 # Health
@@ -177,15 +193,64 @@ def test_a_collapsed_class_loss_is_reported(features):
 
 
 def test_a_training_that_ends_within_the_warmup_is_reported(features):
-    with pytest.warns(ConvergenceWarning, match="never acted: the training ended at .*% of its steps"):
+    with pytest.warns(ConvergenceWarning, match="never acted: the training ended at .*% of its steps") as caught:
         _fit(features, early_stopping=True, patience=1, max_epochs=40, lr=0.05, reversal_warmup=0.99)
+    assert len(caught) == 1
+
+
+# Which weights early stopping keeps
+
+
+class _Blank(Callback):
+    """From some epoch on, `part` of the module has weights of 0."""
+
+    def __init__(self, part, n_epochs):
+        self.part, self.n_epochs = part, n_epochs
+
+    def on_batch_begin(self, net, **kwargs):
+        if len(net.history) > self.n_epochs:
+            for weight in getattr(net.module_, self.part).parameters():
+                nn.init.zeros_(weight)
+
+
+_KEEPS_AN_EARLY_ONE = {"early_stopping": True, "patience": 8, "max_epochs": 40, "lr": 0.01, "reversal_strength": 0.5}
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.15])
+def test_an_adversary_that_early_stopping_throws_away_is_reported_once(features, warmup):
+    with pytest.warns(ConvergenceWarning, match="stopping kept epoch [12], .* of 0.5: raise `patience`") as caught:
+        _fit(features, callbacks=[_Blank("class_head", 2)], reversal_warmup=warmup, **_KEEPS_AN_EARLY_ONE)
+    assert len(caught) == 1
+
+
+def test_an_early_epoch_at_full_strength_is_no_reason_to_warn(features):
+    early = _KEEPS_AN_EARLY_ONE | {"reversal_schedule": "constant"}
+    assert len(_fit(features, callbacks=[_Blank("class_head", 2)], **early).history_) <= 2 + 8
+
+
+def test_a_class_loss_that_collapsed_after_the_epoch_that_is_kept_is_none_of_its_faults(features):
+    constant = {"reversal_schedule": "constant", "reversal_strength": 0.1, "max_epochs": 40}
+    with pytest.warns(ConvergenceWarning, match="class loss collapsed"):
+        _fit(features, callbacks=[_Blank("class_head", 20)], **constant)
+    model = _fit(features, callbacks=[_Blank("class_head", 20)], early_stopping=True, patience=3, **constant)
+    assert model.history_[-1]["class_loss"] == pytest.approx(np.log(2), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "stopping", [{"early_stopping": True}, {"callbacks": [EarlyStopping("class_loss", load_best=True)]}]
+)
+def test_the_probe_reads_the_weights_that_are_kept(features, monkeypatch, stopping):
+    monkeypatch.setattr(_gradient_reversal, "_HEAD_LR_FACTOR", 0.0)
+    blank = {"callbacks": [_Blank("encoder", 20), *stopping.get("callbacks", [])]}
+    with pytest.warns(ConvergenceWarning, match="domain head reads nothing"):
+        _fit(features, max_epochs=40, reversal_strength=0.1, reversal_schedule="constant", **stopping | blank)
 
 
 def test_guessing_is_the_best_constant_answer_under_balanced_weighted_batches():
     rng = np.random.default_rng(0)
     magnification, label, weight = np.repeat([0, 1], [5, 12]), rng.integers(3, size=17), rng.random(17)
     rows = Rows(None, label, None, magnification, weight)
-    health = AdversaryHealth(rows, magnification, n_batches=1, domain_weight=1.0, warmup=0.0)
+    health = AdversaryHealth(rows, magnification, strength=1.0, n_batches=1, domain_weight=1.0, warmup=0.0)
     expected = np.zeros(17)
     for m in (0, 1):  # each magnification is half of every batch, its weights have mean 1
         members = magnification == m

@@ -7,11 +7,23 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_validate
+from skorch.callbacks import Callback
 
 from sklearn_magdg.estimators import DCGAN, CNNClassifier, GANAugmentedClassifier, GradientReversalClassifier
 from sklearn_magdg.estimators._gan_augmented import _allot, _filling_up, _Training
 from sklearn_magdg.estimators._validation import validation_mask
 from sklearn_magdg.model_selection import LeaveOneMagnificationOut
+
+
+class InterruptIn(Callback):
+    """A keyboard interrupt as an epoch begins."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            raise KeyboardInterrupt
 
 
 class RecordingGAN(DCGAN):
@@ -154,6 +166,52 @@ def test_grid_search_tunes_ratio_and_the_inner_estimator(tissue):
     search.fit(tissue.data, tissue.target)
     assert len(search.cv_results_["params"]) == 4
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_an_interrupt_keeps_the_completed_epochs_of_the_classifier(tissue):
+    model = _model(CNNClassifier(max_epochs=4, callbacks=[InterruptIn(3)]))
+    with pytest.raises(KeyboardInterrupt):
+        _fit(model, tissue)
+    shorter = _fit(_model(CNNClassifier(max_epochs=2)), tissue)
+    np.testing.assert_array_equal(model.predict_proba(tissue.data), shorter.predict_proba(tissue.data))
+    assert len(model.history_) == 2
+    assert model.n_synthetic_ == 54
+    assert model.generator_.sample(3)[0].shape == (3, 32, 32, 3)
+
+
+@pytest.mark.parametrize("where", ["generator", "first epoch"])
+def test_an_interrupt_before_the_first_epoch_is_over_leaves_the_fit_before(where, tissue, monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    model = _fit(_model(CNNClassifier(max_epochs=1)), tissue)
+    before = dict(vars(model))
+    if where == "generator":
+        monkeypatch.setattr(RecordingGAN, "fit", interrupt)
+    else:
+        monkeypatch.setattr(CNNClassifier, "_start_module", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        _fit(model, tissue)
+    assert vars(model) == before
+
+
+def test_an_inner_checkpoint_goes_on_and_needs_the_seed_of_the_whole(tissue, tmp_path):
+    inner = CNNClassifier(max_epochs=4, checkpoint=tmp_path)
+    whole = _fit(_model(CNNClassifier(max_epochs=4)), tissue).predict_proba(tissue.data)
+    with pytest.raises(KeyboardInterrupt):
+        _fit(_model(clone(inner).set_params(callbacks=[InterruptIn(3)])), tissue)
+    assert len(list(tmp_path.iterdir())) == 1
+    model = _fit(_model(inner), tissue)
+    np.testing.assert_array_equal(model.predict_proba(tissue.data), whole)
+    assert not list(tmp_path.iterdir())
+    for random_state in (None, np.random.RandomState(0)):
+        with pytest.raises(ValueError, match="needs an int as `random_state` of GANAugmentedClassifier, got"):
+            _fit(_model(inner, random_state=random_state), tissue)
+
+
+def test_an_inner_warm_start_is_refused(tissue):
+    with pytest.raises(ValueError, match="warm_start=True of `estimator` would do nothing"):
+        _fit(_model(CNNClassifier(warm_start=True)), tissue)
 
 
 def _rows(counts):

@@ -60,6 +60,20 @@ def test_group_dro_lowers_the_risk_of_the_hardest_magnification(colours):
     assert weighted[0] > plain[0]  # it pays with the others
 
 
+@pytest.mark.parametrize("alone", [40, 400])
+def test_a_penalty_warns_where_early_stopping_leaves_one_magnification_to_train_on(colours, alone):
+    X, y, _, _ = colours
+    patient = np.repeat(np.arange(12), 9)
+    stopping = {"early_stopping": True, "validation_fraction": 0.3, "max_epochs": 2, "random_state": 0}
+    plain = CNNClassifier(**stopping).fit(X, y, patient=patient)
+    magnification = np.where(np.isin(patient, plain.validation_patients_), 100, alone)
+    model = CNNClassifier(penalty="vrex", **stopping)
+    with pytest.warns(UserWarning, match="penalty='vrex' compares magnifications, got 1.*`validation_fraction`"):
+        model.fit(X, y, patient=patient, magnification=magnification)
+    assert model.magnifications_ == [alone]
+    np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
+
+
 def test_the_docstring_names_every_penalty():
     for name in PENALTIES:
         assert f'"{name}"' in CNNClassifier.__doc__

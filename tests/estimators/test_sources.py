@@ -29,6 +29,14 @@ def count_decoding(monkeypatch):
 
 
 @pytest.fixture
+def count_opening(monkeypatch):
+    """The paths opened so far as images."""
+    opened = []
+    monkeypatch.setattr(_decode, "_open", lambda path, real=_decode._open: (opened.append(str(path)), real(path))[1])
+    return opened
+
+
+@pytest.fixture
 def odd_paths(tmp_path):
     """An image of every mode and format that is not plain RGB."""
     rng = np.random.default_rng(0)
@@ -197,6 +205,32 @@ def test_an_augmented_classifier_and_its_generator_decode_each_image_once(paths,
     )
     model.fit(paths, LABELS).predict(paths)
     assert len(count_decoding) == 7
+
+
+def test_only_fit_looks_at_files_before_they_are_decoded_and_at_none_that_the_cache_holds(
+    paths, tmp_path, count_opening
+):
+    model = CNNClassifier(**TRAINING | {"max_epochs": 1}).fit(paths, LABELS)
+    assert len(count_opening) == 14
+    count_opening.clear()
+    model.predict(paths)
+    assert sorted(count_opening) == sorted(map(str, paths))
+    model.set_params(image_cache=tmp_path / "cache").predict(paths)
+    count_opening.clear()
+    model.fit(paths, LABELS).predict(paths)
+    assert not count_opening
+    paths[3].write_bytes(paths[3].read_bytes()[:20])
+    with pytest.raises(ValueError, match=r"3\.png' as an image"):
+        model.fit(paths, LABELS)
+    assert count_opening == [str(paths[3])]
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_prediction_names_a_file_that_is_gone(paths, tmp_path, cached):
+    model = CNNClassifier(**TRAINING, image_cache=tmp_path / "cache" if cached else None).fit(paths, LABELS)
+    paths[3].unlink()
+    with pytest.raises(FileNotFoundError, match=r"no image file '.*3\.png'"):
+        model.predict(paths)
 
 
 @pytest.mark.parametrize("cached", [False, True])

@@ -1,8 +1,17 @@
 import numpy as np
 import pytest
 import torch
+import torchvision
 
-from sklearn_magdg.estimators._training import BalancedBatches, ShuffledBatches, resolve_device, seeded, threads
+from sklearn_magdg.estimators._training import (
+    BalancedBatches,
+    ShuffledBatches,
+    group_parameters,
+    resolve_device,
+    seeded,
+    threads,
+)
+from sklearn_magdg.modules import DomainHead, TwoHeaded
 
 
 @pytest.mark.parametrize(("n", "size"), [(7, 3), (6, 3), (5, 8), (9, 4)])
@@ -46,3 +55,24 @@ def test_threads_are_set_inside_and_restored_after():
 def test_a_device_that_is_not_there_is_named(device):
     with pytest.raises(ValueError, match=rf"`device` '{device}' cannot be used \(.*\); use 'auto' or 'cpu'"):
         resolve_device(device)
+
+
+@pytest.mark.parametrize(
+    ("name", "exempt"),
+    [
+        ("convnext_tiny", {"layer_scale"}),
+        ("swin_t", {"relative_position_bias_table"}),
+        ("vit_b_32", {"class_token", "pos_embedding"}),
+        ("mobilenet_v2", set()),
+    ],
+)
+def test_scales_tokens_and_position_embeddings_do_not_decay_and_all_weights_of_layers_do(name, exempt):
+    with torch.device("meta"):
+        module = TwoHeaded(getattr(torchvision.models, name)(), 1000, 2, DomainHead(1000, 2, 3))
+    groups = group_parameters(module, lambda name: 0.1, 0.3)
+    decayed = {id(p) for group in groups if group["weight_decay"] for p in group["params"]}
+    matrices = {name for name, p in module.named_parameters() if p.ndim > 1 and not name.startswith("domain_head")}
+    spared = {name for name in matrices if name.split(".")[-1] in exempt}
+    assert {name.split(".")[-1] for name in spared} == exempt
+    assert {name for name, p in module.named_parameters() if id(p) in decayed} == matrices - spared
+    assert sum(len(group["params"]) for group in groups) == len(list(module.parameters()))

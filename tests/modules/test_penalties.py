@@ -109,18 +109,31 @@ def test_group_dro_follows_algorithm_1_over_three_batches():
         weights[present] *= np.exp(0.5 * np.array(risks))
         weights /= weights.sum()
         loss = dro(torch.tensor(risks), torch.tensor(present))
-        np.testing.assert_allclose(dro.weights, weights, rtol=1e-6)
+        np.testing.assert_allclose(dro.log_weights.exp(), weights, rtol=1e-6)
         assert loss.item() == pytest.approx(np.average(risks, weights=weights[present]), rel=1e-6)
 
 
 def test_the_gradient_of_group_dro_is_its_weights():
     dro, risks = GroupDRO(3, step=0.5), torch.tensor([0.2, 1.0, 0.6], requires_grad=True)
     dro(risks, torch.arange(3)).backward()
-    torch.testing.assert_close(risks.grad, dro.weights)
+    torch.testing.assert_close(risks.grad, dro.log_weights.exp())
+
+
+def test_a_weight_of_group_dro_below_the_smallest_float32_is_kept_and_comes_back():
+    dro, both, low, high = GroupDRO(2), torch.arange(2), torch.tensor([0.0, 1.0]), torch.tensor([50.0, 0.0])
+    for _ in range(20_000):
+        dro(low, both)
+    assert dro.log_weights.exp()[0] == 0
+    assert dro.log_weights.tolist() == pytest.approx([-200, 0], rel=0.01)  # 0.01 x 1 x 20,000
+    alone = dro(torch.tensor([0.7]), torch.tensor([0]))  # a batch without the other
+    assert alone.item() == pytest.approx(0.7)
+    losses = [dro(high, both).item() for _ in range(420)]  # it catches up by 0.01 x 50 a step
+    assert losses[380] == pytest.approx(0, abs=0.1)
+    assert losses[-1] == pytest.approx(50, abs=0.1)
 
 
 def test_weights_of_group_dro_are_saved_with_its_state():
     dro, restored = GroupDRO(2), GroupDRO(2)
     dro(torch.tensor([0.1, 2.0]), torch.arange(2))
     restored.load_state_dict(dro.state_dict())
-    assert restored.weights[1] > restored.weights[0]
+    assert restored.log_weights[1] > restored.log_weights[0]

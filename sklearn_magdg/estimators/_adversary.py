@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import entropy
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback
 
 from sklearn_magdg.estimators._rows import mean_one
 from sklearn_magdg.estimators._sources import RowsOf
-from sklearn_magdg.estimators._training import completed_epochs, infer
+from sklearn_magdg.estimators._training import completed_epochs, infer, kept_epoch
 from sklearn_magdg.metrics import magnification_leakage
 from sklearn_magdg.modules import ramp
 
@@ -129,7 +129,7 @@ class AdversaryHealth(Callback):
     def on_train_end(self, net, **kwargs):
         history = completed_epochs(net)
         if len(history) == len(net.history) > 0:  # not cut off within an epoch
-            for sentence in self._find(net, history[_kept_epoch(net) - 1], history[-1]):
+            for sentence in self._find(net, history[kept_epoch(net) - 1], history[-1]):
                 warnings.warn(sentence, ConvergenceWarning)
 
     def _find(self, net, kept, last):
@@ -166,22 +166,14 @@ class AdversaryHealth(Callback):
         return (
             f"The class loss collapsed: in epoch {kept['epoch']} {kept['class_loss']:.3f}, where guessing by the "
             f"shares of the classes has {guessing:.3f}, at a reversal strength of {kept['reversal_strength']:.2g} and "
-            f"domain_weight={self.domain_weight:g}; lower `reversal_strength` or `domain_weight`, or raise "
-            "`reversal_warmup`."
+            f"domain_weight={self.domain_weight:g}; lower these or raise `reversal_warmup`, and look whether the net "
+            "learns without them (`lr`, `max_epochs`)."
         )
 
     def _entropy(self, codes):
         """Loss of a head that knows no more than the shares of the `codes` in the weighted batches."""
         share = mean_one(self.rows.weight, self.groups) / np.bincount(self.groups)[self.groups]
         return entropy(np.bincount(codes, weights=share))
-
-
-def _kept_epoch(net):
-    """Number of the epoch whose weights the training leaves: the last, or the one that early stopping puts back."""
-    stoppers = [callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping)]
-    keepers = [each for each in stoppers if each.load_best and each.best_model_weights_ is not None]
-    last = net.history[-1, "epoch"]
-    return [last, *(each.best_epoch_ for each in keepers if each.best_epoch_ != last)][-1]
 
 
 def _dead(kept, domain_weight):

@@ -113,7 +113,8 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         FileNotFoundError
             For a path that leads nowhere.
         KeyboardInterrupt
-            Raised again after the completed epochs, if any, have been stored.
+            Raised again. After at least one completed epoch the fit is stored, with the weights of the moment (with
+            early stopping the best ones) and the history of the completed epochs.
         """
         self._validate_params()
         with unchanged_on_error(self):
@@ -123,11 +124,11 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
             seed = check_random_state(self.random_state).randint(MAX_SEED)
             with seeded(seed), threads(self.n_jobs):
                 module = self._start_module(rows, classes, magnifications)
-                history, interrupted = self._train(module, rows, valid)
+                history, best_epoch, interrupted = self._train(module, rows, valid)
             if not history:
                 raise KeyboardInterrupt
             self._store(module, history, classes, magnifications, rows.source)
-            self._remember_validation(valid)
+            self._remember_validation(valid, best_epoch)
         if interrupted:
             raise KeyboardInterrupt
         return self
@@ -271,7 +272,7 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         if self.trainable == "head" and len(rows.source.shape) == 3:
             module, rows, valid = self._train_on_features(module, rows, valid)
         batches = self._build_batches(rows)
-        history, interrupted = train(
+        history, best_epoch, interrupted = train(
             module,
             self._build_objective(n_magnifications),
             self._training_data(rows),
@@ -290,7 +291,7 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         )
         if checkpoint and not interrupted:
             checkpoint.remove()
-        return history, interrupted
+        return history, best_epoch, interrupted
 
     def _build_callbacks(self, module, rows, batches):
         callbacks = [StopIfNotFinite()]
@@ -336,11 +337,12 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         self.embedding_dim_ = module.class_head.in_features
         self.input_shape_ = source.shape
 
-    def _remember_validation(self, valid):
+    def _remember_validation(self, valid, best_epoch):
         if valid is not None:
             self.validation_patients_ = encode(valid.patient, "patient").names
+            self.best_epoch_ = best_epoch
         elif hasattr(self, "validation_patients_"):
-            del self.validation_patients_
+            del self.validation_patients_, self.best_epoch_
 
     def _infer(self, X, read_output):
         check_is_fitted(self)

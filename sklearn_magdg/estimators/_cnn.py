@@ -96,6 +96,8 @@ class CNNClassifier(BaseNetClassifier):
     embedding_dim_ : int
     validation_patients_ : list
         Patients set aside by early stopping (positions of images, without `patient`). A warm start keeps them aside.
+    best_epoch_ : int
+        With early stopping, the epoch whose weights were kept.
     history_ : list of dict
         Per epoch ``epoch``, ``train_loss``, ``class_loss``, ``dur`` (seconds) and what the method adds.
     module_ : torch.nn.Module

@@ -1,5 +1,7 @@
 """The encoder that an estimator's parameters ask for."""
 
+import warnings
+
 from torch import nn
 
 from sklearn_magdg.modules import (
@@ -23,12 +25,22 @@ def build_encoder(estimator, shape, *, check=True):
     input_layer, net, n_features = build_backbone(estimator.backbone, estimator.weights, augment, shape)
     if check:
         check_backbone(input_layer, net, n_features, shape)
+        _check_frozen(estimator)
     if estimator.trainable == "last_block":
         return nn.Sequential(input_layer, Frozen(net, last_block(net))), n_features
     if estimator.trainable == "head":
         projection, width = estimator._build_projection(n_features)
         return nn.Sequential(input_layer, Frozen(net), FeatureInput(n_features), projection), width
     return nn.Sequential(input_layer, net), n_features
+
+
+def _check_frozen(estimator):
+    if estimator.trainable != "all" and estimator.weights is None and not callable(estimator.backbone):
+        warnings.warn(
+            f"trainable={estimator.trainable!r} freezes random weights, for there are no others: pass `weights`, "
+            "'imagenet' or a file.",
+            UserWarning,
+        )
 
 
 def augmentation(estimator):

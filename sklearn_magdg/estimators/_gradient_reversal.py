@@ -53,7 +53,7 @@ image_cache, checkpoint, callbacks, warm_start, verbose, random_state
 
     Attributes
     ----------
-    classes_, magnifications_, embedding_dim_, validation_patients_, history_, module_, n_features_in_
+    classes_, magnifications_, embedding_dim_, validation_patients_, best_epoch_, history_, module_, n_features_in_
         As in `CNNClassifier`; `history_` adds per epoch ``domain_loss``, ``domain_accuracy`` beside
         ``domain_chance``, ``reversal_strength`` and ``reversal_progress`` (of the last step), and
         ``reversal_gradient``, the mean norm of the gradient that the domain head sends back, before its reversal.

@@ -174,11 +174,14 @@ def _weight(layer):
 
 
 def train(module, objective, data, batches, *, valid=None, patience=5, callbacks=(), device, **net_params):
-    """Train `module` in place and return the history, one dict an epoch.
+    """Train `module` in place.
 
     Returns
     -------
     history : list of dict
+        One an epoch.
+    best_epoch : int or None
+        The epoch whose weights the module has, where there is a validation part.
     interrupted : bool
         Whether a keyboard interrupt ended it early.
     """
@@ -195,7 +198,7 @@ def train(module, objective, data, batches, *, valid=None, patience=5, callbacks
         **net_params,
     ).initialize()
     interrupted = _run(net, data)
-    return completed_epochs(net), interrupted
+    return completed_epochs(net), None if valid is None else kept_epoch(net), interrupted
 
 
 def _run(net, data):
@@ -211,6 +214,14 @@ def _run(net, data):
     except KeyboardInterrupt:
         interrupted = True
     return interrupted
+
+
+def kept_epoch(net):
+    """Number of the epoch whose weights the training leaves: the last, or the one that early stopping puts back."""
+    stoppers = [callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping)]
+    keepers = [each for each in stoppers if each.load_best and each.best_model_weights_ is not None]
+    last = net.history[-1, "epoch"]
+    return [last, *(each.best_epoch_ for each in keepers if each.best_epoch_ != last)][-1]
 
 
 def _stopped_early(net):

@@ -205,7 +205,10 @@ def build_backbone(backbone, weights, augment, image_shape):
             "`weights` needs a torchvision `backbone` such as 'mobilenet_v2'; a callable loads its weights itself."
         )
     if callable(backbone):
-        return ImageInput(augment), *backbone()
+        made = backbone()
+        if not isinstance(made, tuple) or len(made) != 2:
+            raise ValueError(f"`backbone` must return (module, n_features), got {type(made).__name__}.")
+        return ImageInput(augment), *made
     if backbone == "auto":
         return ImageInput(augment), *small_cnn()
     net, n_features = torchvision_backbone(backbone, weights, image_shape)

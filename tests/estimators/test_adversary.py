@@ -188,7 +188,7 @@ def test_nothing_is_reported_where_the_probe_reads_nothing_either(features, monk
 def test_a_collapsed_class_loss_is_reported(features):
     X, _, metadata = features
     y = metadata["magnification"] == 200  # who hides the magnification hides the class
-    with pytest.warns(ConvergenceWarning, match="class loss collapsed.*lower `reversal_strength` or `domain_weight`"):
+    with pytest.warns(ConvergenceWarning, match="class loss collapsed.*lower these or raise `reversal_warmup`"):
         _fit((X[:, 1:4], y, metadata), max_epochs=15, domain_weight=1000.0)
 
 

@@ -104,6 +104,7 @@ def test_early_stopping_keeps_patients_whole_and_the_best_weights(tissue):
     proba = model.predict_proba(tissue.data[held_back])
     loss = -np.log(proba[np.arange(held_back.sum()), tissue.target[held_back]]).mean()
     assert loss == pytest.approx(min(row["valid_loss"] for row in model.history_), rel=1e-4)
+    assert loss == pytest.approx(model.history_[model.best_epoch_ - 1]["valid_loss"], rel=1e-4)
 
 
 def test_rows_without_a_patient_never_stand_in_the_validation_part(tissue):

@@ -8,6 +8,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 from torchvision import models
 
 from sklearn_magdg.datasets import make_histology
@@ -118,3 +119,14 @@ def test_classifiers_learn_on_a_frozen_pretrained_backbone(cls, mobilenet_weight
     metadata = {"patient": slides.patient[train], "magnification": slides.magnification[train]}
     model.fit(slides.data[train], slides.target[train], **metadata)
     assert roc_auc_score(slides.target[~train], model.predict_proba(slides.data[~train])[:, 1]) > 0.95
+
+
+def test_frozen_random_weights_are_named(tissue):
+    model = CNNClassifier("resnet18", trainable="head", image_size=32, max_epochs=1, random_state=0)
+    with pytest.warns(UserWarning, match="trainable='head' freezes random weights.*pass `weights`"):
+        model.fit(tissue.data, tissue.target)
+
+
+def test_a_callable_backbone_that_gives_no_pair_is_named(tissue):
+    with pytest.raises(ValueError, match=r"`backbone` must return \(module, n_features\), got Sequential"):
+        CNNClassifier(nn.Sequential).fit(tissue.data, tissue.target)

@@ -1,6 +1,6 @@
 """The estimators against a hand-written PyTorch loop and against skorch as it comes, and what bfloat16 gains.
 
-Run with ``python benchmarks/bench_training.py``; prints a Markdown table in about 25 minutes on two quiet cores. A
+Run with ``python benchmarks/bench_training.py``; prints a Markdown table in about half an hour on two quiet cores. A
 ratio is the median, with its quartiles, of nine pairs that are timed in turn in this one run.
 
 The hand-written loop is a good one: channels last, stored images brought to floats batch by batch, the fused AdamW,
@@ -94,25 +94,34 @@ def print_row(what, net, first, second, times, wanted):
     print(f"| {what} | {net} | {first}: {a:.3g} s | {second}: {b:.3g} s | {ratio(*times.T)} | {wanted} |", flush=True)
 
 
-def compare_speed(name, backbone, n_pairs):
+def fit_against_hand(name, backbone, n_pairs):
     X, y = images()
-
-    def fit(**settings):
-        return estimator(backbone, **settings).fit(X, y)
-
-    times = alternate(fit, lambda: HandWritten(backbone).fit(X, y), n_pairs)
+    times = alternate(lambda: estimator(backbone).fit(X, y), lambda: HandWritten(backbone).fit(X, y), n_pairs)
     print_row("fit", name, "ours", "hand-written", times, "at most 1.05" if name == "resnet18" else "at most 1.10")
-    ours, hand = fit(), HandWritten(backbone).fit(X, y)
+
+
+def predict_against_hand(name, backbone, n_pairs):
+    X, y = images()
+    ours, hand = estimator(backbone, max_epochs=1).fit(X[:BATCH], y[:BATCH]), HandWritten(backbone)
     for method in ("predict_proba", "transform"):
         pair = [lambda model=model, method=method: getattr(model, method)(X) for model in (ours, hand)]
         print_row(method, name, "ours", "hand-written", alternate(*pair, 2 * n_pairs), "at most 1.05")
-    times = alternate(fit, skorch_as_it_comes(backbone, X, y), n_pairs)
+
+
+def fit_against_skorch(name, backbone, n_pairs):
+    X, y = images()
+    times = alternate(lambda: estimator(backbone).fit(X, y), skorch_as_it_comes(backbone, X, y), n_pairs)
     print_row("fit", name, "ours", "skorch", times, "at most 1")
-    times = alternate(lambda: fit(precision="bfloat16"), fit, n_pairs)
-    print_row("fit", name, "bfloat16", "float32", times, "below 1 where the processor has it")
 
 
-def compare_memory(name, backbone):
+def bfloat16_against_float32(name, backbone, n_pairs):
+    X, y = images()
+    precise, coarse = (estimator(backbone, max_epochs=1, precision=p) for p in ("float32", "bfloat16"))
+    times = alternate(lambda: coarse.fit(X, y), lambda: precise.fit(X, y), n_pairs)
+    print_row("fit, one epoch", name, "bfloat16", "float32", times, "below 1 where it pays")
+
+
+def memory_against_hand(name, backbone, n_pairs):
     ours, hand = (grown(who, backbone) for who in ("ours", "hand"))
     sizes = f"ours: {ours:.0f} MB | hand-written: {hand:.0f} MB | {ours / hand:.3g}"
     print(f"| memory of a fit | {name} | {sizes} | at most 1.1 |", flush=True)
@@ -132,10 +141,20 @@ def print_growth(who, backbone):
     print(peak_memory() - before)
 
 
+COMPARISONS = {
+    "fit": fit_against_hand,
+    "predict": predict_against_hand,
+    "memory": memory_against_hand,
+    "skorch": fit_against_skorch,
+    "bfloat16": bfloat16_against_float32,
+}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=9)
-    parser.add_argument("--backbone", choices=BACKBONES.values())
+    parser.add_argument("--backbone", choices=BACKBONES.values(), help="only this one")
+    parser.add_argument("--only", choices=COMPARISONS, nargs="+", default=COMPARISONS)
     parser.add_argument("--memory-of", choices=["ours", "hand"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(2)
@@ -147,8 +166,8 @@ def main():
     print("| what | net | first | second | first / second (quartiles) | wanted |\n|---|---|---|---|---|---|")
     for name, backbone in BACKBONES.items():
         if options.backbone in (None, backbone):
-            compare_speed(name, backbone, options.pairs)
-            compare_memory(name, backbone)
+            for comparison in options.only:
+                COMPARISONS[comparison](name, backbone, options.pairs)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class ImageInput(nn.Module):
         with torch.autocast(images.device.type, enabled=False):  # resampling needs the full precision
             if self.training and self.augment is not None:
                 images = self.augment(images)
-            return (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
+            return (images.permute(0, 3, 1, 2).float() - self.mean).div_(self.std)
 
 
 class FeatureInput(nn.Module):

@@ -97,7 +97,7 @@ class Scores:
 
 def show(result, signed=False):
     sign = "+" if signed else ""
-    return f"{result[0]:{sign}.3f} ({result[1]:{sign}.3f} to {result[2]:{sign}.3f})"
+    return f"{result[0]:{sign}.3f} ({result[1]:{sign}.2f} to {result[2]:{sign}.2f})"
 
 
 def markdown(header, rows):

@@ -64,8 +64,8 @@ class CNNClassifier(BaseNetClassifier):
     device : str, default="auto"
         A torch device; "auto" is the GPU where there is one.
     precision : {"float32", "bfloat16"}, default="float32"
-        Precision of the forward pass in training; predictions are always in float32. "bfloat16" is faster
-        where the processor has instructions for it (AVX512-BF16, AMX), and slower elsewhere.
+        Precision of the forward pass in training; predictions are always in float32. "bfloat16" needs
+        instructions for it (AVX512-BF16, AMX) and large layers to pay; measure it.
     n_jobs : int, default=None
         Threads for computing and for decoding paths; None leaves torch's own number and decodes in one.
     image_cache : str or os.PathLike, default=None

@@ -2,11 +2,8 @@
 
 import hashlib
 import json
-import os
 import re
 import sys
-import tempfile
-from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +14,8 @@ from skorch.callbacks import Callback
 from skorch.history import History
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
+
+from sklearn_magdg.estimators._model_file import whole_file
 
 # What a fit may change from one run to the next without changing what it computes.
 _NOT_DECISIVE = ("device", "n_jobs", "image_cache", "checkpoint", "callbacks", "verbose")
@@ -39,7 +38,8 @@ class Checkpoint(Callback):
             _take_up(net, self.path)
 
     def on_epoch_end(self, net, **kwargs):
-        _write(_state(net), self.path)
+        with whole_file(self.path) as file:
+            torch.save(_state(net), file)
 
     def remove(self):
         self.path.unlink(missing_ok=True)
@@ -187,16 +187,3 @@ def _plain(value):
     if isinstance(value, dict) and all(isinstance(v, torch.Tensor) for v in value.values()):
         return dict(value)
     return value if isinstance(value, int | float | str | torch.Tensor) else None
-
-
-def _write(state, path):
-    """All of the file or nothing of it."""
-    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(state, file)
-        os.replace(part, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(part)
-        raise

@@ -238,8 +238,7 @@ image_cache, checkpoint, callbacks, warm_start, verbose, random_state
 
     def _progress_before(self):
         """Where a warm start takes the schedule up: its domain head has learned already."""
-        goes_on = self.warm_start and hasattr(self, "module_")
-        return self.history_[-1]["reversal_progress"] if goes_on else 0.0
+        return self.history_[-1]["reversal_progress"] if self._goes_on() else 0.0
 
     def _domain_chance(self, rows):
         shares = np.bincount(rows.magnification) / len(rows.magnification)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -78,12 +79,13 @@ def check_writable(path):
     return path
 
 
-def write_whole(content, path):
-    """All of the file or nothing of it; one that stands there is replaced at the end."""
+@contextmanager
+def whole_file(path):
+    """A file to write to, of which all comes to stand at `path` or nothing; one that stands there is replaced then."""
     unfinished = path.with_name(f".{uuid4().hex}.unfinished")
     try:
         with open(unfinished, "xb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)

@@ -9,7 +9,7 @@ from torch import nn
 
 from sklearn_magdg.estimators._base import BaseNetClassifier
 from sklearn_magdg.estimators._gan_augmented import GANAugmentedClassifier
-from sklearn_magdg.estimators._model_file import check_writable, versions, write_whole
+from sklearn_magdg.estimators._model_file import check_writable, versions, whole_file
 
 
 def export_onnx(estimator, path, *, opset=None):
@@ -71,7 +71,9 @@ def export_onnx(estimator, path, *, opset=None):
     program = _traced(classifier, opset)
     _check_opset(program, opset)
     program.model.metadata_props.update(_metadata(estimator, classifier))
-    write_whole(program.model_proto.SerializeToString(), path)
+    content = program.model_proto.SerializeToString()
+    with whole_file(path) as file:
+        file.write(content)
 
 
 class _Probabilities(nn.Module):

@@ -19,7 +19,7 @@ from sklearn_magdg.estimators._dcgan import DCGAN
 from sklearn_magdg.estimators._gan_augmented import GANAugmentedClassifier
 from sklearn_magdg.estimators._gradient_reversal import GradientReversalClassifier
 from sklearn_magdg.estimators._layout import blank_module, misfit
-from sklearn_magdg.estimators._model_file import check_writable, pack, unpack, versions, write_whole
+from sklearn_magdg.estimators._model_file import check_writable, pack, unpack, versions, whole_file
 from sklearn_magdg.estimators._plain_values import from_plain, to_plain
 from sklearn_magdg.estimators._training import resolve_device
 
@@ -87,7 +87,9 @@ def save_model(estimator, path):
     path = check_writable(path)
     described = _Description()
     described.add(estimator)
-    write_whole(pack(described.tensors, described.models), path)
+    content = pack(described.tensors, described.models)
+    with whole_file(path) as file:
+        file.write(content)
 
 
 def load_model(path, **callables):

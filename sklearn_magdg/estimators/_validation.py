@@ -15,7 +15,7 @@ def validation_mask(estimator, label, patient):
     It depends on the rows that have a patient alone: generated rows, which have none, leave it as it is. A fit
     that goes on keeps the part of the fit before, for the net has been trained on all others.
     """
-    if estimator.warm_start and hasattr(estimator, "module_"):
+    if estimator._goes_on():
         kept = _kept_aside(getattr(estimator, "validation_patients_", []), label, patient)
         if kept.any():
             return kept

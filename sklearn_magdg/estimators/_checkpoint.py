@@ -15,7 +15,7 @@ from skorch.history import History
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from sklearn_magdg.estimators._model_file import whole_file
+from sklearn_magdg._files import whole_file
 
 # What a fit may change from one run to the next without changing what it computes.
 _NOT_DECISIVE = ("device", "n_jobs", "image_cache", "checkpoint", "callbacks", "verbose")

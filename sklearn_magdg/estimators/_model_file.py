@@ -3,11 +3,9 @@
 import hashlib
 import json
 import os
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
 
 import safetensors.torch
 
@@ -77,20 +75,6 @@ def check_writable(path):
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to save the model in; make it first.")
     return path
-
-
-@contextmanager
-def whole_file(path):
-    """A file to write to, of which all comes to stand at `path` or nothing; one that stands there is replaced then."""
-    unfinished = path.with_name(f".{uuid4().hex}.unfinished")
-    try:
-        with open(unfinished, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _digest(content):

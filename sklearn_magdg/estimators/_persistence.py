@@ -13,13 +13,14 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils._metadata_requests import SIMPLE_METHODS
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_magdg._files import whole_file
 from sklearn_magdg._words import counted
 from sklearn_magdg.estimators._cnn import CNNClassifier
 from sklearn_magdg.estimators._dcgan import DCGAN
 from sklearn_magdg.estimators._gan_augmented import GANAugmentedClassifier
 from sklearn_magdg.estimators._gradient_reversal import GradientReversalClassifier
 from sklearn_magdg.estimators._layout import blank_module, misfit
-from sklearn_magdg.estimators._model_file import check_writable, pack, unpack, versions, whole_file
+from sklearn_magdg.estimators._model_file import check_writable, pack, unpack, versions
 from sklearn_magdg.estimators._plain_values import from_plain, to_plain
 from sklearn_magdg.estimators._training import resolve_device
 

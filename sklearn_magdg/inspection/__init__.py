@@ -5,6 +5,9 @@ from sklearn_magdg.inspection._embedding import EmbeddingDisplay
 from sklearn_magdg.inspection._magnification_score import MagnificationScoreDisplay
 from sklearn_magdg.inspection._overlap import SignatureOverlapDisplay
 from sklearn_magdg.inspection._reliability import ReliabilityDisplay
+from sklearn_magdg.inspection._selection_probability import SelectionProbabilityDisplay
+from sklearn_magdg.inspection._signature_path import SignaturePathDisplay
+from sklearn_magdg.inspection._signature_weights import SignatureWeightsDisplay
 from sklearn_magdg.inspection._splits import SplitDisplay
 
 __all__ = [
@@ -12,6 +15,9 @@ __all__ = [
     "EmbeddingDisplay",
     "MagnificationScoreDisplay",
     "ReliabilityDisplay",
+    "SelectionProbabilityDisplay",
     "SignatureOverlapDisplay",
+    "SignaturePathDisplay",
+    "SignatureWeightsDisplay",
     "SplitDisplay",
 ]

@@ -4,11 +4,17 @@ import numpy as np
 import pandas as pd
 
 from sklearn_magdg.inspection._style import require_matplotlib
-from sklearn_magdg.signature import jaccard_matrix, signature_stability
+from sklearn_magdg.signature import expected_jaccard, jaccard_matrix, signature_stability
+
+UNEQUAL = 0.05  # spread of the chance level over pairs of sizes beyond which one number misleads
 
 
 class SignatureOverlapDisplay:
     """Jaccard overlap of every pair of signatures, beside what chance alone would give.
+
+    Chance depends on the sizes: where they differ, it stands beneath every overlap, and the colour bar shows from
+    where to where it goes. The interval of the title treats signatures as independent; folds that share patients are
+    not, hence its "or wider".
 
     Parameters
     ----------
@@ -20,6 +26,8 @@ class SignatureOverlapDisplay:
         Numbers of dimensions.
     stability : NamedTuple
         As from `signature_stability`.
+    chance : ndarray of shape (k, k)
+        Mean overlap of random signatures of the sizes of every pair, as from `expected_jaccard`.
 
     Attributes
     ----------
@@ -28,7 +36,7 @@ class SignatureOverlapDisplay:
     figure_ : Figure
         Its figure.
     colorbar_ : Colorbar
-        With the chance level as a line.
+        With the chance level as a line, or as a band where sizes differ.
 
     See Also
     --------
@@ -42,11 +50,12 @@ class SignatureOverlapDisplay:
     ... )
     """
 
-    def __init__(self, overlap, labels, *, sizes, stability):
+    def __init__(self, overlap, labels, *, sizes, stability, chance):
         self.overlap = overlap
         self.labels = labels
         self.sizes = sizes
         self.stability = stability
+        self.chance = chance
 
     @classmethod
     def from_signatures(cls, signatures, labels, n_features, *, ax=None):
@@ -82,7 +91,8 @@ class SignatureOverlapDisplay:
             )
         stability = signature_stability(signatures, n_features)
         sizes = np.array([len(np.unique(signature)) for signature in signatures])
-        return cls(jaccard_matrix(signatures), labels, sizes=sizes, stability=stability).plot(ax)
+        chance = np.array([[expected_jaccard(a, b, n_features) for b in sizes] for a in sizes])
+        return cls(jaccard_matrix(signatures), labels, sizes=sizes, stability=stability, chance=chance).plot(ax)
 
     def frame(self):
         """Numbers drawn, as a table.
@@ -120,12 +130,23 @@ class SignatureOverlapDisplay:
         self._add_colorbar(image)
         return self
 
+    def _chance_of_pairs(self):
+        """Chance levels of the pairs of different signatures for which it is defined."""
+        of_pairs = self.chance[np.triu_indices(len(self.labels), k=1)]
+        return of_pairs[~np.isnan(of_pairs)]
+
+    def _chance_differs(self):
+        of_pairs = self._chance_of_pairs()
+        return of_pairs.size > 0 and np.ptp(of_pairs) > UNEQUAL
+
     def _write_values(self):
         for (row, column), value in np.ndenumerate(self.overlap):
             text = "undefined" if np.isnan(value) else f"{value:.2f}"
             size = "x-small" if np.isnan(value) else "medium"
-            colour = "white" if value > 0.55 else "black"
-            self.ax_.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)
+            centred = {"ha": "center", "va": "center", "color": "white" if value > 0.55 else "black"}
+            self.ax_.text(column, row, text, fontsize=size, **centred)
+            if self._chance_differs() and row != column and not np.isnan(value):
+                self.ax_.text(column, row + 0.3, f"{self.chance[row, column]:.2f}", fontsize="x-small", **centred)
 
     def _label_axes(self):
         ticks = np.arange(len(self.labels))
@@ -142,14 +163,18 @@ class SignatureOverlapDisplay:
         if np.isnan(self.stability.stability):
             return "Stability undefined"
         _, _, stability, low, high = self.stability
-        return f"Stability {stability:.2f} (95 % interval {low:.2f} to {high:.2f})"
+        return f"Stability {stability:.2f} (95 % interval {low:.2f} to {high:.2f} or wider)"
 
     def _add_colorbar(self, image):
         self.colorbar_ = self.figure_.colorbar(image, ax=self.ax_, shrink=0.85)
         self.colorbar_.outline.set_visible(False)
-        chance = self.stability.jaccard_chance
-        if np.isnan(chance):
+        chance = self._chance_of_pairs()
+        if not chance.size:
             self.colorbar_.set_label("Jaccard overlap")
-            return
-        self.colorbar_.ax.axhline(chance, color="black", linewidth=2)
-        self.colorbar_.set_label(f"Jaccard overlap (line: chance, {chance:.2f})")
+        elif self._chance_differs():
+            self.colorbar_.ax.axhspan(chance.min(), chance.max(), facecolor="none", edgecolor="black", linewidth=1.5)
+            words = f"box, and small in cells: chance, {chance.min():.2f} to {chance.max():.2f}"
+            self.colorbar_.set_label(f"Jaccard overlap\n({words})")
+        else:
+            self.colorbar_.ax.axhline(self.stability.jaccard_chance, color="black", linewidth=2)
+            self.colorbar_.set_label(f"Jaccard overlap (line: chance, {self.stability.jaccard_chance:.2f})")

@@ -4,6 +4,8 @@ import textwrap
 from itertools import cycle, islice
 from numbers import Number
 
+import numpy as np
+
 # Okabe and Ito's palette in an order of falling darkness; each method also has its own marker and dash.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -27,6 +29,14 @@ def method_styles(n_methods):
 def magnification_label(name):
     """A magnification as people write it: 100 and 100.0 as "100X", text as it is."""
     return f"{name:g}X" if isinstance(name, Number) else str(name)
+
+
+def dimension_names(feature_names, n_features):
+    """One str per dimension: the given names, or the indices."""
+    names = np.arange(n_features) if feature_names is None else np.asarray(feature_names)
+    if names.shape != (n_features,):
+        raise ValueError(f"`feature_names` must name all {n_features} dimensions, got {names.size} names.")
+    return names.astype(str)
 
 
 def wrap_to_axes(ax, paragraphs, fontsize, *, indent=0):

@@ -1,13 +1,24 @@
 """The few embedding dimensions that matter, and how far they agree."""
 
-from sklearn_magdg.signature._overlap import expected_jaccard, jaccard_matrix, signature_stability
+from sklearn_magdg.signature._alignment import ProcrustesAlignment, match_dimensions
+from sklearn_magdg.signature._overlap import (
+    expected_jaccard,
+    jaccard_matrix,
+    signature_overlap_test,
+    signature_stability,
+)
 from sklearn_magdg.signature._path import signature_path
 from sklearn_magdg.signature._selector import SparseSignatureSelector
+from sklearn_magdg.signature._stable import StableSignatureSelector
 
 __all__ = [
+    "ProcrustesAlignment",
     "SparseSignatureSelector",
+    "StableSignatureSelector",
     "expected_jaccard",
     "jaccard_matrix",
+    "match_dimensions",
+    "signature_overlap_test",
     "signature_path",
     "signature_stability",
 ]

@@ -1,24 +1,24 @@
 """The path of l1-penalised logistic and softmax regressions."""
 
 import warnings
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import enet_path
 from sklearn.preprocessing import label_binarize
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_X_y
+from threadpoolctl import ThreadpoolController
+
+from sklearn_magdg.signature._newton import LinearModel, minimise
 
 # The default grid starts where the first dimension has just entered and ends where, on embeddings, hundreds have.
 FIRST_ALPHA, LAST_ALPHA = 0.9, 0.01
-# A saturated sample has no curvature; this floor keeps the quadratic model bounded on separable data.
-MIN_CURVATURE = 1e-6
-MAX_HALVINGS = 40
-# Iterates mixed by Anderson acceleration; five is what celer and skglm found enough.
-N_EXTRAPOLATED = 5
-# Passes of coordinate descent over one quadratic model; the outer residual decides whether they were enough.
-MAX_PASSES, CLEANING_PASSES = 200, 20
+# Halvings of the interval of log C in which a path exceeds `max_features`.
+N_BISECTIONS = 6
+# Below this size of X the products are so short that threads wait for each other longer than they work.
+SMALL = 50_000_000
 
 
 class SignaturePath(NamedTuple):
@@ -29,7 +29,7 @@ class SignaturePath(NamedTuple):
     intercepts: np.ndarray
 
 
-def signature_path(X, y, *, Cs=None, n_Cs=30, sample_weight=None, tol=1e-6, max_iter=100):
+def signature_path(X, y, *, Cs=None, n_Cs=30, sample_weight=None, tol=1e-6, max_iter=100, max_features=None):
     r"""Coefficients of l1-penalised logistic regressions over a grid of `C`.
 
     For every :math:`C` of the grid the minimiser over :math:`B, b` of
@@ -55,12 +55,15 @@ def signature_path(X, y, *, Cs=None, n_Cs=30, sample_weight=None, tol=1e-6, max_
     tol : float, default=1e-6
         A solution is accepted when no optimality condition is missed by more than `tol / C`.
     max_iter : int, default=100
-        Most Newton iterations (multinomial: cycles over the classes) for one `C`.
+        Most Newton iterations for one `C`.
+    max_features : int, default=None
+        Where the path stops: at the largest `C`, of the grid or found by bisection beyond it, with at most so
+        many non-zero dimensions. `None` goes on to the end of the grid.
 
     Returns
     -------
     Cs : ndarray of shape (n_Cs,)
-        Ascending.
+        Ascending; with `max_features` those until the stop, at least one.
     coefs : ndarray of shape (n_Cs, n_classes or 1, n_features)
         Two classes have one row, that of the last of the sorted labels.
     intercepts : ndarray of shape (n_Cs, n_classes or 1)
@@ -69,19 +72,26 @@ def signature_path(X, y, *, Cs=None, n_Cs=30, sample_weight=None, tol=1e-6, max_
     Raises
     ------
     ValueError
-        If a `C` is not positive, or `y` has fewer than two classes of positive weight.
+        If a `C` is not positive, `y` has fewer than two classes of positive weight, or `max_features` is below 1.
 
     Warns
     -----
     ConvergenceWarning
         If `max_iter` ended before `tol` was reached.
+    UserWarning
+        If the last fit puts every sample on the side of its class: from there on the weights grow with `C` without
+        the data having a say.
 
     Notes
     -----
-    Proximal Newton with a working set: the loss is replaced by its quadratic model (one class at a time, as
-    glmnet does), that model is a weighted Lasso on the dimensions that are non-zero or violate their
-    optimality condition, and the step is halved until the objective falls. Anderson acceleration [3]_ over
-    the cycles makes up for the curvature that classes share.
+    Proximal Newton [2]_, each fit started at the one before [1]_, on the coefficients that are non-zero or violate
+    their optimality condition. The quadratic model is minimised by coordinate descent, which finds the zeros, and a
+    Cholesky solve on the others; it is kept while the curvature hardly moves. All other dimensions are screened in
+    single precision, with room for its rounding; what decides is computed in double precision.
+
+    Beside `X`, which is not copied, memory holds a copy in single precision (none if that is what `X` has) and the
+    dimensions that were ever needed in double precision. Where `X` has fewer than 50 million numbers BLAS is held to
+    one thread, which is faster there.
 
     References
     ----------
@@ -89,38 +99,137 @@ def signature_path(X, y, *, Cs=None, n_Cs=30, sample_weight=None, tol=1e-6, max_
        Coordinate Descent", Journal of Statistical Software 33(1), 2010, sections 3 and 4.
     .. [2] J. D. Lee, Y. Sun, M. A. Saunders, "Proximal Newton-type methods for minimizing composite
        functions", SIAM Journal on Optimization 24(3), 2014, algorithm 1.
-    .. [3] Q. Bertrand, M. Massias, "Anderson acceleration of coordinate descent", AISTATS 2021, algorithm 2.
 
     Examples
     --------
     >>> import numpy as np
     >>> from sklearn_magdg.signature import signature_path
-    >>> X = np.random.default_rng(0).normal(size=(50, 4))
-    >>> path = signature_path(X, X[:, 2] > 0, n_Cs=3)
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(50, 4))
+    >>> path = signature_path(X, X[:, 2] + rng.normal(size=50) > 0, n_Cs=3)
     >>> [np.flatnonzero(coef[0]).tolist() for coef in path.coefs]
-    [[2], [2], [0, 1, 2, 3]]
+    [[2], [1, 2, 3], [0, 1, 2, 3]]
     """
-    model = _LinearModel(*_check_training_data(X, y, sample_weight))
-    Cs = model.default_grid(n_Cs) if Cs is None else _check_grid(Cs)
-    coefs, intercepts, _ = _follow(model, Cs, tol=tol, max_iter=max_iter)
-    return SignaturePath(Cs, coefs, intercepts)
+    path, separated = compute_path(
+        X, y, Cs=Cs, n_Cs=n_Cs, sample_weight=sample_weight, tol=tol, max_iter=max_iter, max_features=max_features
+    )
+    if separated:
+        warnings.warn(
+            f"At C={path.Cs[-1]:.3g}, the end of the path, every sample is on the side of its class: the weights there "
+            f"grow with C, and the data do not stop them. Stop the grid at a smaller C."
+        )
+    return path
 
 
-def _follow(model, Cs, *, tol, max_iter):
-    """Coefficients and intercepts at every C, each started at the one before, and the most iterations of any."""
-    coefs, intercepts, n_iters, residuals = [], [], [], []
+def compute_path(X, y, *, Cs=None, n_Cs=30, sample_weight=None, tol=1e-6, max_iter=100, max_features=None):
+    """The `SignaturePath`, and whether every sample is on the side of its class at the end of it."""
+    if max_features is not None and max_features < 1:
+        raise ValueError(f"`max_features` must be at least 1, got {max_features}.")
+    X, Y, weight = _check_training_data(X, y, sample_weight)
+    model = LinearModel(X, Y, weight)
+    Cs = default_grid(model, n_Cs) if Cs is None else _check_grid(Cs)
+    path = follow(model, Cs, tol=tol, max_iter=max_iter, max_features=max_features)
+    warn_if_not_converged(path, tol, max_iter)
+    return SignaturePath(path.Cs, path.coefs, path.intercepts), model.separates()
+
+
+class FollowedPath(NamedTuple):
+    """What `follow` returns: a `SignaturePath` with the iterations and the optimality residual of every C."""
+
+    Cs: np.ndarray
+    coefs: np.ndarray
+    intercepts: np.ndarray
+    n_iters: np.ndarray
+    residuals: np.ndarray
+
+
+def follow(model, Cs, *, tol, max_iter, max_features=None):
+    """The path of `model` along ascending Cs, each fit started at the one before."""
+    with _blas_threads(model.columns.X.size):
+        points = _walk(model, Cs, tol, max_iter, max_features)
+    return FollowedPath(*(np.array(each) for each in zip(*points, strict=True)))
+
+
+def complaint(path, tol, max_iter):
+    """What did not converge, in words; empty if all did."""
+    failed = path.residuals > tol
+    if not failed.any():
+        return ""
+    return (
+        f"signature_path stopped after `max_iter={max_iter}` iterations at {failed.sum()} of {len(failed)} values of C "
+        f"(from C={path.Cs[failed][0]:.3g}) with an optimality residual of up to {path.residuals.max():.1e}, above "
+        f"`tol={tol:g}`. Raise `max_iter` or `tol`, standardise X, or stop the grid at a smaller C."
+    )
+
+
+def warn_if_not_converged(path, tol, max_iter):
+    words = complaint(path, tol, max_iter)
+    if words:
+        warnings.warn(words, ConvergenceWarning)
+
+
+class _Point(NamedTuple):
+    C: float
+    coef: np.ndarray
+    intercept: np.ndarray
+    n_iter: int
+    residual: float
+
+    @property
+    def size(self):
+        return np.count_nonzero(self.coef.any(axis=0))
+
+
+def _walk(model, Cs, tol, max_iter, max_features):
+    points = []
     for C in Cs:
-        n_iter, residual = _minimise(model, 1 / C, tol=tol, max_iter=max_iter)
-        coefs.append(model.coef.copy())
-        intercepts.append(model.intercept_as_given())
-        n_iters.append(n_iter)
-        residuals.append(residual)
-    _warn_if_not_converged(Cs, np.array(residuals), tol, max_iter)
-    return np.array(coefs), np.array(intercepts), max(n_iters)
+        point = _fit(model, C, tol, max_iter)
+        if max_features is not None and point.size > max_features:
+            return points + _stop_between(model, points, C, tol, max_iter, max_features)
+        points.append(point)
+    return points
+
+
+def _stop_between(model, points, too_large, tol, max_iter, max_features):
+    """The last point before `too_large` with at most `max_features` dimensions, found by bisection; none if none."""
+    below = points[-1].C if points else 1 / alpha_max(model)
+    found = [] if points else [_fit(model, min(below, too_large), tol, max_iter)]
+    for _ in range(N_BISECTIONS):
+        C = np.sqrt(below * too_large)
+        point = _fit(model, C, tol, max_iter)
+        if point.size > max_features:
+            too_large = C
+        else:
+            below, found = C, [point]
+    return found
+
+
+def _fit(model, C, tol, max_iter):
+    n_iter, residual = minimise(model, 1 / C, tol=tol, max_iter=max_iter)
+    return _Point(float(C), model.coef_as_given(), model.intercept_as_given(), n_iter, residual)
+
+
+def default_grid(model, n_Cs):
+    """Geometric grid relative to the C at which the first dimension enters."""
+    return 1 / (alpha_max(model) * np.geomspace(FIRST_ALPHA, LAST_ALPHA, n_Cs))
+
+
+def alpha_max(model):
+    """The penalty at which the first dimension enters."""
+    return np.abs(model.null_gradient).max() or 1.0
+
+
+def _blas_threads(size):
+    return _blas().limit(limits=1 if size < SMALL else None, user_api="blas")
+
+
+@cache
+def _blas():
+    return ThreadpoolController()
 
 
 def _check_training_data(X, y, sample_weight):
-    X, y = check_X_y(X, y, dtype=np.float64)
+    X, y = check_X_y(X, y, dtype=[np.float64, np.float32])
     check_classification_targets(y)
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     classes, codes = np.unique(y, return_inverse=True)
@@ -130,10 +239,10 @@ def _check_training_data(X, y, sample_weight):
             f"Every class needs a positive weight and there must be at least 2 classes, got weight for "
             f"{classes[present].tolist()} of {classes.tolist()}; add samples or drop the empty class."
         )
-    return X, _one_hot(codes, len(classes)), weight
+    return X, one_hot(codes, len(classes)), weight
 
 
-def _one_hot(codes, n_classes):
+def one_hot(codes, n_classes):
     """Indicators of shape (n, n_classes), or (n, 1) of the second of two classes."""
     return label_binarize(codes, classes=np.arange(n_classes)).astype(float)
 
@@ -143,167 +252,3 @@ def _check_grid(Cs):
     if Cs.size == 0 or not np.all(np.isfinite(Cs)) or Cs[0] <= 0:
         raise ValueError(f"`Cs` must be finite numbers greater than 0, got {Cs.tolist()}.")
     return Cs
-
-
-def _log_partition(scores):
-    """Log of the normaliser; the only place where two classes (sigmoid) and more (softmax) differ."""
-    if scores.shape[1] == 1:
-        return np.logaddexp(0, scores)
-    largest = scores.max(axis=1, keepdims=True)  # SciPy's logsumexp, four times faster on few columns
-    return largest + np.log(np.exp(scores - largest).sum(axis=1, keepdims=True))
-
-
-class _LinearModel:
-    """The weighted logistic loss as a function of coefficients and intercept, and where they stand."""
-
-    def __init__(self, X, Y, weight):
-        kept = weight > 0
-        X, Y, weight = X[kept], Y[kept], weight[kept]
-        # Centring moves only the intercept and spares the solver the cancellation of large column means.
-        self.mean = np.average(X, axis=0, weights=weight)
-        self.X = np.asfortranarray(X - self.mean)  # (n, p)
-        self.X[:, np.ptp(X, axis=0) == 0] = 0.0
-        self.Y, self.weight = Y, weight  # (n, k), (n,)
-        self.coef = np.zeros((Y.shape[1], X.shape[1]))
-        self.intercept = _null_intercept(np.average(Y, axis=0, weights=weight))
-        self.scores = np.tile(self.intercept, (len(Y), 1))  # (n, k)
-
-    def probabilities(self):
-        return np.exp(self.scores - _log_partition(self.scores))
-
-    def loss(self, scores):
-        return self.weight @ (_log_partition(scores)[:, 0] - np.sum(self.Y * scores, axis=1))
-
-    def gradient(self):
-        """Gradient of the loss by coefficients (k, p) and intercepts (k,)."""
-        residual = self.weight[:, None] * (self.probabilities() - self.Y)
-        return residual.T @ self.X, residual.sum(axis=0)
-
-    def default_grid(self, n_Cs):
-        """Geometric grid relative to the strongest gradient of the intercept-only model."""
-        alpha_max = np.max(np.abs(self.gradient()[0]), initial=0) or 1.0
-        return 1 / np.geomspace(FIRST_ALPHA * alpha_max, LAST_ALPHA * alpha_max, n_Cs)
-
-    def intercept_as_given(self):
-        """Intercepts for `X` before centring; several of them are made to sum to 0."""
-        intercept = self.intercept - self.coef @ self.mean
-        return intercept - intercept.mean() if len(intercept) > 1 else intercept
-
-
-def _null_intercept(prior):
-    if len(prior) == 1:
-        return np.log(prior / (1 - prior))
-    return np.log(prior) - np.log(prior).mean()
-
-
-def _minimise(model, alpha, *, tol, max_iter):
-    """Move `model` to the minimum of alpha x l1 norm + loss; the iterations and the relative residual reached."""
-    history = []
-    violation, residual = _optimality(model, alpha)
-    n_iter = 0
-    while residual > tol and n_iter < max_iter:
-        n_iter += 1
-        _extrapolate(model, alpha, history)
-        for k in range(len(model.coef)):
-            working = np.flatnonzero((model.coef[k] != 0) | (violation[k] > 0))
-            _move_class(model, k, alpha, *_newton_direction(model, k, working, alpha, accuracy=residual))
-        history.append((model.coef.copy(), model.intercept.copy(), model.scores.copy()))
-        violation, residual = _optimality(model, alpha)
-    return max(n_iter, 1), residual
-
-
-def _extrapolate(model, alpha, history):
-    """Anderson acceleration: replace the model by an affine mix of the last iterates if that is better.
-
-    Cycling over classes converges linearly, since a class ignores the curvature it shares with the others.
-    """
-    if len(history) <= N_EXTRAPOLATED:
-        return
-    points = np.array([np.append(coef, intercept) for coef, intercept, _ in history])
-    steps = np.diff(points, axis=0)
-    gram = steps @ steps.T
-    if not gram.any():
-        return
-    mix = np.linalg.lstsq(gram / np.trace(gram), np.ones(len(gram)), rcond=1e-14)[0]
-    mix /= mix.sum()
-    coef, intercept, scores = (np.tensordot(mix, np.array(each[1:]), axes=1) for each in zip(*history, strict=True))
-    history.clear()
-    if model.loss(scores) + alpha * np.abs(coef).sum() < model.loss(model.scores) + alpha * np.abs(model.coef).sum():
-        model.coef, model.intercept, model.scores = coef, intercept, scores
-
-
-def _optimality(model, alpha):
-    """By how much every coefficient (k, p) misses its condition, and the largest miss relative to alpha."""
-    gradient, intercept_gradient = model.gradient()
-    at_zero = np.maximum(np.abs(gradient) - alpha, 0)
-    violation = np.where(model.coef == 0, at_zero, np.abs(gradient + alpha * np.sign(model.coef)))
-    worst = max(violation.max(), np.abs(intercept_gradient).max())
-    return violation, worst / alpha
-
-
-def _newton_direction(model, k, working, alpha, accuracy):
-    """Step of coefficients `working` and intercept of class k to the minimum of the quadratic model."""
-    proba = model.probabilities()[:, k]
-    curvature = model.weight * np.maximum(proba * (1 - proba), MIN_CURVATURE)
-    newton_residual = model.weight * (model.Y[:, k] - proba) / curvature
-    if working.size == 0:
-        return working, np.zeros(0), np.average(newton_residual, weights=curvature)
-    columns = model.X.T[working].T  # a row gather of the transpose is contiguous and stays Fortran-ordered
-    coef = model.coef[k, working]
-    column_means, residual_mean = curvature @ columns / curvature.sum(), np.average(newton_residual, weights=curvature)
-    root = np.sqrt(curvature)
-    design = root[:, None] * (columns - column_means)
-    response = root * (newton_residual - residual_mean) + design @ coef
-    step = _lasso(design, response, alpha, coef, accuracy) - coef
-    return working, step, residual_mean - column_means @ step
-
-
-def _lasso(design, response, alpha, coef, accuracy):
-    """Minimiser of 1/2 ||response - design b||^2 + alpha ||b||_1, from `coef`, to a tenth of `accuracy`."""
-    # A duality gap d bounds the optimality miss at zeros by sqrt(2 d max_j ||x_j||^2); `enet_path` stops by the
-    # gap relative to ||response||^2.
-    scale = 2 * np.square(design).sum(axis=0).max() * (response @ response)
-    better = _descend(design, response, alpha, coef, (0.1 * accuracy * alpha) ** 2 / scale, MAX_PASSES)
-    if np.array_equal(better, coef):
-        # The gap was met at the start and no pass was made, yet a tiny weight that belongs at zero may be left.
-        return _descend(design, response, alpha, coef, 0.0, CLEANING_PASSES)
-    return better
-
-
-def _descend(design, response, alpha, coef, tol, max_passes):
-    # The copy: `enet_path` works in the memory of `coef_init`. The filter: the residual of the whole problem is
-    # what is promised, and checked.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        _, coefs, _ = enet_path(
-            design, response, l1_ratio=1.0, alphas=[alpha / len(design)], coef_init=coef.copy(), check_input=False,
-            precompute="auto", tol=tol, max_iter=max_passes,
-        )  # fmt: skip
-    return coefs[:, 0]
-
-
-def _move_class(model, k, alpha, working, step, intercept_step):
-    """Take the step, halved until the objective no longer rises."""
-    scores_step = model.X.T[working].T @ step + intercept_step
-    coef, scores = model.coef[k, working], model.scores.copy()
-    before = model.loss(model.scores) + alpha * np.abs(coef).sum()
-    for halving in range(MAX_HALVINGS):
-        size = 0.5**halving
-        scores[:, k] = model.scores[:, k] + size * scores_step
-        # Close to the minimum the decrease drowns in rounding, which must not stop the Newton step.
-        if model.loss(scores) + alpha * np.abs(coef + size * step).sum() <= before * (1 + 1e-14):
-            model.coef[k, working] += size * step
-            model.intercept[k] += size * intercept_step
-            model.scores = scores
-            return
-
-
-def _warn_if_not_converged(Cs, residuals, tol, max_iter):
-    failed = residuals > tol
-    if failed.any():
-        warnings.warn(
-            f"signature_path stopped after `max_iter={max_iter}` iterations at {failed.sum()} of {len(Cs)} values "
-            f"of C (from C={Cs[failed][0]:.3g}) with an optimality residual of up to {residuals.max():.1e}, above "
-            f"`tol={tol:g}`. Raise `max_iter` or `tol`, standardise X, or stop the grid at a smaller C.",
-            ConvergenceWarning,
-        )

@@ -14,7 +14,7 @@ from rich.table import Table as RichTable
 
 from sklearn_magdg import __version__
 from sklearn_magdg.study._config import StudyConfig
-from sklearn_magdg.study._tables import magnification_name, tables
+from sklearn_magdg.study._tables import magnification_name, overlap_warning, tables
 
 app = typer.Typer(
     add_completion=False,
@@ -201,9 +201,13 @@ def _finish(out):
     from sklearn_magdg.study._report import write_report
 
     page = write_report(out)
-    for table in tables(json.loads((out / "summary.json").read_text())):
+    summary = json.loads((out / "summary.json").read_text())
+    for table in tables(summary):
         if table.is_main:
             _print_table(table)
+    warning = overlap_warning(summary)
+    if warning is not None:
+        console.print(f"\n{warning}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"\nAll tables and figures: {page}", highlight=False)
 
 
@@ -234,28 +238,43 @@ class _Watch:
         console.print(data.description, highlight=False)
         for name, value in self.config.settings().items():
             console.print(f"  {name} = {value}", highlight=False, markup=False)
-        sizes = f"{len(folds)} folds x {len(self.config.methods)} methods"
+        n_methods = len(self.config.methods)
+        shared = " and a shared encoder each" if total > len(folds) * n_methods else ""
+        sizes = f"{len(folds)} folds x {n_methods} methods{shared}"
         console.print(f"{sizes} = {total} runs, {done} of them finished before", highlight=False)
         self.total, self.before, self.done, self.started = total, done, done, time.perf_counter()
         self.task = self.progress.add_task("training", total=total, completed=done)
 
     def begin(self, method, fold):
-        self.text = f"{method}, {magnification_name(fold.held_out)} held out, fold {fold.number}"
+        self.text = f"{method}, {_fold_name(fold)}"
         self.progress.update(self.task, description=self.text)
 
     def advance(self, method, fold, result):
         self.done += 1
-        scores = result["scores"]
         self.progress.update(self.task, advance=1)
         if not console.is_terminal:
             spent = time.perf_counter() - self.started
             left = spent / (self.done - self.before) * (self.total - self.done)
+            outcome, seconds = _outcome(result)
             console.print(
-                f"[{self.done}/{self.total}] {self.text}: AUC {scores['auc']:.3f}, Brier {scores['brier']:.3f} "
-                f"({scores['seconds']:.0f} s; about {left / 60:.0f} min left)",
+                f"[{self.done}/{self.total}] {self.text}: {outcome} ({seconds:.0f} s; about {left / 60:.0f} min left)",
                 highlight=False,
                 markup=False,
             )
+
+
+def _fold_name(fold):
+    if fold is None:
+        return "shared encoder"
+    return f"{magnification_name(fold.held_out)} held out, fold {fold.number}"
+
+
+def _outcome(result):
+    """What came of a fit, and the seconds it took; a shared encoder has no scores."""
+    if "scores" not in result:
+        return f"{len(result['signatures'])} signatures", result["seconds"]
+    scores = result["scores"]
+    return f"AUC {scores['auc']:.3f}, Brier {scores['brier']:.3f}", scores["seconds"]
 
 
 @contextmanager

@@ -22,6 +22,11 @@ def fewest_patients(data, rows):
     return min((len(np.unique(patients[y == label])) for label in np.unique(y)), default=0)
 
 
+def enough_patients(data, rows):
+    """Whether a signature can be chosen on `rows`: two classes of two patients, which the selector's folds need."""
+    return len(np.unique(data.y[rows])) > 1 and fewest_patients(data, rows) > 1
+
+
 def run_fold(model, data, fold, config):
     """Everything the study wants of one fold, as plain JSON.
 
@@ -32,7 +37,7 @@ def run_fold(model, data, fold, config):
     train, test = fold.train, fold.test
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fitted = _fit(model, data, train)
+        fitted = fit_method(model, data, train)
         proba = _align(fitted.predict_proba(data.images[test]), fitted.classes_, len(data.class_names))
         in_sample = _signature(fitted, data, train, test, config)
         honest = _honest_signature(model, data, fold, config)
@@ -73,7 +78,8 @@ def score(y_true, proba, *, patient):
     }
 
 
-def _fit(model, data, rows):
+def fit_method(model, data, rows):
+    """A method's classifier, fitted to `rows`."""
     return clone(model).fit(
         data.images[rows], data.y[rows], patient=data.patient[rows], magnification=data.magnification[rows]
     )
@@ -89,16 +95,15 @@ def _align(proba, classes, n_classes):
 def _honest_signature(model, data, fold, config):
     if not len(fold.signature):
         return _NO_SIGNATURE
-    return _signature(_fit(model, data, fold.encoder), data, fold.signature, fold.test, config)
+    return _signature(fit_method(model, data, fold.encoder), data, fold.signature, fold.test, config)
 
 
 def _signature(encoder, data, rows, test, config):
     """Signature chosen on `rows`, and how a classifier on these dimensions alone does on `test`."""
-    if fewest_patients(data, rows) < 2:  # which the folds of the selector need
+    if not enough_patients(data, rows):
         return _NO_SIGNATURE
     embedding, y = encoder.transform(data.images[rows]), data.y[rows]
-    selector = SparseSignatureSelector(random_state=config.seed)
-    selector.fit(embedding, y, patient=data.patient[rows])
+    selector = choose_signature(embedding, data, rows, config)
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     classifier.fit(selector.transform(embedding), y)
     proba = classifier.predict_proba(selector.transform(encoder.transform(data.images[test])))
@@ -113,3 +118,9 @@ def _signature(encoder, data, rows, test, config):
             "brier": scores["brier"],
         },
     }
+
+
+def choose_signature(embedding, data, rows, config):
+    """Selector fitted to the embedding of `rows`."""
+    selector = SparseSignatureSelector(random_state=config.seed)
+    return selector.fit(embedding, data.y[rows], patient=data.patient[rows])

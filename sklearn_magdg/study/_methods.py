@@ -3,6 +3,7 @@
 import difflib
 
 from sklearn_magdg.estimators import DCGAN, CNNClassifier, GANAugmentedClassifier, GradientReversalClassifier
+from sklearn_magdg.modules import EMBEDDING_PENALTIES
 
 
 def _common(config):
@@ -59,3 +60,11 @@ def build_method(name, config):
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(f"There is no method {name!r}; {hint}Choose from {', '.join(METHODS)}.")
     return METHODS[name](config)
+
+
+def has_frozen_encoder(model):
+    """Whether a method's embedding has the axes of its frozen backbone, whatever it is fitted on."""
+    model = getattr(model, "estimator", model)
+    if isinstance(model, GradientReversalClassifier) or model.penalty in EMBEDDING_PENALTIES:
+        return False  # they train a projection behind the backbone
+    return model.trainable == "head"

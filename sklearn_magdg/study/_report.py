@@ -11,8 +11,8 @@ from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
 
 from sklearn_magdg.inspection import MagnificationScoreDisplay, ReliabilityDisplay, SignatureOverlapDisplay
-from sklearn_magdg.study._results import RESULT_FILES
-from sklearn_magdg.study._tables import magnification_name, tables
+from sklearn_magdg.study._results import KINDS, RESULT_FILES
+from sklearn_magdg.study._tables import KIND_NAMES, has_overlap, magnification_name, overlap_warning, tables
 
 _FIGURE_SCORES = {"auc": "AUC", "brier": "Brier score (lower is better)"}
 
@@ -32,11 +32,14 @@ def write_report(out):
             f"{out} holds no finished run ({', '.join(missing)} missing): run `magdg run --out {out}` to its end first."
         )
     summary = json.loads((out / "summary.json").read_text())
-    figures = draw_figures(out, summary)
+    *scores, overlap = tables(summary)
     page = _template().render(
         summary=summary,
-        tables=tables(summary),
-        figures=[(title, note, _embed(file)) for title, note, file in figures],
+        tables=scores,
+        overlap=overlap,
+        overlap_warning=overlap_warning(summary),
+        figures=[(title, note, _embed(file)) for title, note, file in draw_figures(out, summary)],
+        heat_maps=[(title, _embed(file)) for title, file in draw_heat_maps(out, summary)],
         held_out=[magnification_name(m) for m in summary["held_out"]],
     )
     (out / "report.html").write_text(page, encoding="utf-8")
@@ -44,24 +47,32 @@ def write_report(out):
 
 
 def draw_figures(out, summary):
-    """(title, note, file) of each figure, in the order of the page."""
+    """(title, note, file) of each figure of scores, in the order of the page."""
     results, predictions = _read_table(out / "results.csv"), _read_table(out / "predictions.csv")
-    signatures = json.loads((out / "signatures.json").read_text())
     drawings = [
         ("scores", "Scores by held-out magnification",
          "A small point is a patient fold, the large one their mean (the table pools the Brier score over images).",
          _draw_scores(results)),
-        ("signature_overlap", "Overlap of the signatures across folds",
-         "Jaccard index of the signatures of unseen patients; rows and columns are held-out magnification / fold.",
-         _draw_overlap(signatures, summary)),
     ]  # fmt: skip
     if "y_proba" in predictions:
         note = (
             f"Predicted probability of {summary['class_names'][1]} against its recalibrated (CORP) frequency, all "
             "held-out magnifications together; in the legend Brier = miscalibration - discrimination + uncertainty."
         )
-        drawings.insert(1, ("reliability", "Reliability", note, _draw_reliability(predictions, summary["class_names"])))
+        drawings.append(("reliability", "Reliability", note, _draw_reliability(predictions, summary["class_names"])))
     return [(title, note, _save(figure, out / "figures" / f"{name}.png")) for name, title, note, figure in drawings]
+
+
+def draw_heat_maps(out, summary):
+    """(title, file) of the overlap of each kind of signature that there is, the comparable one first."""
+    signatures = json.loads((out / "signatures.json").read_text())
+    drawn = []
+    for kind in (KINDS[-1], *KINDS[:-1]):
+        methods = [method for method in summary["methods"] if has_overlap(summary, method, kind)]
+        if methods:
+            figure = _draw_overlap(signatures, summary, kind, methods)
+            drawn.append((KIND_NAMES[kind], _save(figure, out / "figures" / f"signature_overlap_{kind}.png")))
+    return drawn
 
 
 def _read_table(file):
@@ -94,15 +105,14 @@ def _draw_reliability(predictions, class_names):
     return figure
 
 
-def _draw_overlap(signatures, summary):
-    methods = summary["methods"]
+def _draw_overlap(signatures, summary, kind, methods):
     labels = [f"{magnification_name(held_out)} / {fold}" for held_out, fold in summary["folds"]]
     side, n_columns = 3.4 + 0.42 * len(labels), min(2, len(methods))
     n_rows = -(-len(methods) // n_columns)
     figure = Figure(figsize=(1.1 * side * n_columns, side * n_rows), layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for ax, method in zip(axes, methods, strict=False):
-        own = [np.array(s["unseen_patients"], dtype=int) for s in signatures if s["method"] == method]
+        own = [np.array(s[kind], dtype=int) for s in signatures if s["method"] == method]
         SignatureOverlapDisplay.from_signatures(own, labels, summary["overlap"][method]["embedding_dim"], ax=ax)
         ax.set_title(f"{method}\n{ax.get_title()}")
     for ax in axes[len(methods) :]:

@@ -1,7 +1,6 @@
 """From finished folds to tables: results, predictions, signatures and their summary."""
 
 import json
-import os
 import platform
 from importlib.metadata import version
 
@@ -9,13 +8,14 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import brier_score_loss
 
+from sklearn_magdg._files import whole_file
 from sklearn_magdg._metadata import sort_names
 from sklearn_magdg.metrics import expected_calibration_error
-from sklearn_magdg.signature import jaccard_matrix, signature_stability
+from sklearn_magdg.signature import jaccard_matrix, signature_overlap_test, signature_stability
 
 RESULT_FILES = ("results.csv", "predictions.csv", "signatures.json", "summary.json")
 POOLED = ("brier", "ece")  # over all test images of a held-out magnification; the other scores are fold means
-KINDS = ("unseen_patients", "in_sample")
+KINDS = ("unseen_patients", "in_sample", "shared_encoder")  # of signatures; the last have no score of their own
 
 # Headline figures of arXiv 2604.25817 on the whole of BreaKHis.
 PAPER = {
@@ -24,14 +24,17 @@ PAPER = {
 }
 
 
-def write_results(done, data, config, out):
+def write_results(done, frozen, data, config, out):
     """Write all result files into `out`, ``summary.json`` last, and return the summary.
 
-    `done` maps (method, held_out, fold) to what `run_fold` returned.
+    `done` maps (method, (held_out, fold)) to what `run_fold` returned, and (method, None) to what
+    `run_shared_encoder` did, if it ran; `frozen` are the methods whose folds share a frozen encoder.
     """
-    results, predictions = results_frame(done), predictions_frame(done, data)
-    signatures = signature_list(done)
+    of_folds = {(method, *fold): result for (method, fold), result in done.items() if fold is not None}
+    results, predictions = results_frame(of_folds), predictions_frame(of_folds, data)
+    signatures = signature_list(of_folds, _shared_signatures(done))
     summary = summarise(results, predictions, signatures, data, config)
+    summary["frozen"] = frozen
     summary["warnings"] = sorted({text for result in done.values() for text in result["warnings"]})
     contents = (
         results.to_csv(index=False),
@@ -40,9 +43,8 @@ def write_results(done, data, config, out):
         json.dumps(_plain(summary), indent=2),
     )
     for name, content in zip(RESULT_FILES, contents, strict=True):
-        unfinished = out / f"{name}.unfinished"
-        unfinished.write_text(content)
-        os.replace(unfinished, out / name)
+        with whole_file(out / name) as file:
+            file.write(content.encode())
     return summary
 
 
@@ -78,7 +80,7 @@ def predictions_frame(done, data):
     return pd.concat(frames, ignore_index=True)
 
 
-def signature_list(done):
+def signature_list(done, shared):
     """Every fold's signatures with the dimension of the embedding they select from."""
     return [
         {
@@ -87,9 +89,20 @@ def signature_list(done):
             "fold": fold,
             "embedding_dim": r["embedding_dim"],
             **r["signatures"],
+            "shared_encoder": shared.get((method, held_out, fold), []),
         }
         for (method, held_out, fold), r in done.items()
     ]
+
+
+def _shared_signatures(done):
+    """(method, held_out, fold) -> dimensions chosen with the method's shared encoder."""
+    return {
+        (method, each["held_out"], each["fold"]): each["dimensions"]
+        for (method, fold), result in done.items()
+        if fold is None
+        for each in result["signatures"]
+    }
 
 
 def summarise(results, predictions, signatures, data, config):
@@ -105,7 +118,7 @@ def summarise(results, predictions, signatures, data, config):
         "held_out": held_out,
         "folds": [list(fold) for fold in dict.fromkeys(zip(results["held_out"], results["fold"], strict=True))],
         "table": score_table(results, predictions),
-        "overlap": {method: _overlaps(signatures, method) for method in methods},
+        "overlap": {method: _overlaps(signatures, method, config.seed) for method in methods},
         "paper": PAPER,
     }
 
@@ -147,21 +160,22 @@ def _pooled_scores(images):
     }
 
 
-def _overlaps(signatures, method):
-    """Overlap across a method's folds, both kinds of signature."""
+def _overlaps(signatures, method, seed):
+    """Overlap across a method's folds, for each kind of signature."""
     own = [s for s in signatures if s["method"] == method]
     return {
         "embedding_dim": own[0]["embedding_dim"],
-        **{kind: _overlap([s[kind] for s in own], own[0]["embedding_dim"]) for kind in KINDS},
+        **{kind: _overlap([s[kind] for s in own], own[0]["embedding_dim"], seed) for kind in KINDS},
     }
 
 
-def _overlap(signatures, embedding_dim):
+def _overlap(signatures, embedding_dim, seed):
     if len(signatures) < 2:
         return None
     return {
         "jaccard": jaccard_matrix(signatures).tolist(),
         **signature_stability(signatures, embedding_dim)._asdict(),
+        "p_value": signature_overlap_test(signatures, embedding_dim, random_state=seed).p_value,
     }
 
 

@@ -10,14 +10,16 @@ from urllib.parse import quote
 
 import numpy as np
 
+from sklearn_magdg._files import whole_file
 from sklearn_magdg.estimators._training import seeded, threads
 from sklearn_magdg.model_selection import audit_splits
 from sklearn_magdg.model_selection._holdout import patient_holdout
 from sklearn_magdg.modules import build_backbone, check_backbone
 from sklearn_magdg.study._data import load_study_data, study_splitter
-from sklearn_magdg.study._fold import fewest_patients, run_fold
-from sklearn_magdg.study._methods import build_method
+from sklearn_magdg.study._fold import enough_patients, run_fold
+from sklearn_magdg.study._methods import build_method, has_frozen_encoder
 from sklearn_magdg.study._results import RESULT_FILES, package_versions, write_results
+from sklearn_magdg.study._shared import plan_shared_encoder, run_shared_encoder
 
 _FOLDS = "folds"  # finished folds, one file each
 _RUN = "run.json"  # the settings and data they belong to
@@ -54,7 +56,7 @@ def run_study(config, out, *, fresh=False, on_start=None, on_begin=None, on_fold
     on_start : callable, default=None
         Called with (data, folds, number of fits in all, of which done).
     on_begin : callable, default=None
-        Called with (method, fold) before each fit.
+        Called with (method, fold) before each fit; the fold of the shared encoder is None.
     on_fold : callable, default=None
         Called with (method, fold, result) after each.
 
@@ -73,25 +75,39 @@ def run_study(config, out, *, fresh=False, on_start=None, on_begin=None, on_fold
     _check_can_hold_files(Path(out))
     data = load_study_data(config)
     folds = list_folds(data, config)
+    shared = plan_shared_encoder(data, folds, config)
     identity = {**config.identity(), "fingerprint": data.fingerprint, "versions": package_versions()}
     folder = _open_folder(Path(out), identity, fresh)
     with threads(config.threads):
-        return _run_folds(models, folds, data, config, folder, (on_start, on_begin, on_fold))
+        done = _run_all(models, folds, shared, data, config, folder, (on_start, on_begin, on_fold))
+    frozen = [name for name, model in models.items() if has_frozen_encoder(model)]
+    return write_results(done, frozen, data, config, folder.parent)
 
 
-def _run_folds(models, folds, data, config, folder, callbacks):
+def _run_all(models, folds, shared, data, config, folder, callbacks):
+    """(method, fold) -> result, of those in the folder and of those still to be run; None is the shared encoder."""
     on_start, on_begin, on_fold = (callback or _do_nothing for callback in callbacks)
-    todo = [(name, fold) for fold in folds for name in models]
-    done = {(name, fold.held_out, fold.number): _load(_file(folder, name, fold)) for name, fold in todo}
+    todo = [(name, fold) for fold in (*folds, *([] if shared is None else [None])) for name in models]
+    done = {_key(*each): _load(_file(folder, *each)) for each in todo}
     on_start(data, folds, len(todo), sum(result is not None for result in done.values()))
     for name, fold in todo:
-        key = (name, fold.held_out, fold.number)
-        if done[key] is None:
+        if done[_key(name, fold)] is None:
             on_begin(name, fold)
-            done[key] = run_fold(models[name], data, fold, config)
-            write_json(_file(folder, name, fold), done[key])
-            on_fold(name, fold, done[key])
-    return write_results(done, data, config, folder.parent)
+            result = _run_one(models[name], fold, shared, data, config)
+            write_json(_file(folder, name, fold), result)
+            done[_key(name, fold)] = result
+            on_fold(name, fold, result)
+    return done
+
+
+def _run_one(model, fold, shared, data, config):
+    if fold is None:
+        return run_shared_encoder(model, data, shared, config)
+    return run_fold(model, data, fold, config)
+
+
+def _key(method, fold):
+    return (method, None) if fold is None else (method, (fold.held_out, fold.number))
 
 
 def _do_nothing(*args):
@@ -115,11 +131,7 @@ def _part_patients(train, data, config):
     rng = np.random.RandomState(config.seed)
     kept = patient_holdout(data.patient[train], data.y[train], config.signature_fraction, rng)
     encoder, signature = train[~kept], train[kept]
-    if (
-        len(np.unique(data.y[encoder])) < 2
-        or len(np.unique(data.y[signature])) < 2
-        or fewest_patients(data, signature) < 2
-    ):
+    if len(np.unique(data.y[encoder])) < 2 or not enough_patients(data, signature):
         warnings.warn(
             "Training folds have too few patients by class for a signature of unseen patients, which is left out "
             "there: use more patients, fewer folds or another signature fraction.",
@@ -131,9 +143,8 @@ def _part_patients(train, data, config):
 
 def write_json(file, content):
     """Write whole or not at all."""
-    unfinished = file.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(content))
-    os.replace(unfinished, file)
+    with whole_file(file) as stream:
+        stream.write(json.dumps(content).encode())
 
 
 def _check_settings(config, models):
@@ -190,6 +201,8 @@ def _delete_run(out):
 
 
 def _file(folder, method, fold):
+    if fold is None:
+        return folder / f"{method}-shared.json"
     return folder / f"{method}-{quote(str(fold.held_out), safe='')}-{fold.number}.json"
 
 

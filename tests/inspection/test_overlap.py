@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sklearn_magdg.inspection import SignatureOverlapDisplay
-from sklearn_magdg.signature import jaccard_matrix, signature_stability
+from sklearn_magdg.signature import expected_jaccard, jaccard_matrix, signature_stability
 
 SIGNATURES = [[0, 1, 2], [1, 2, 3], [0, 2]]
 LABELS = ["40X", "100X", "200X"]
@@ -56,3 +56,22 @@ def test_errors_say_what_came(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"SignatureOverlapDisplay needs matplotlib: .*sklearn-magdg\[report\]"):
         SignatureOverlapDisplay.from_signatures(SIGNATURES, LABELS, 16)
+
+
+def test_unequal_sizes_have_their_own_chance_in_every_cell():
+    signatures = [[0, 1], range(6), range(4, 16)]
+    display = SignatureOverlapDisplay.from_signatures(signatures, LABELS, 16)
+    small = {text.get_position(): text.get_text() for text in display.ax_.texts if text.get_fontsize() < 7}
+    expected = {
+        (a, b): expected_jaccard(len(signatures[a]), len(signatures[b]), 16) for a in range(3) for b in range(3)
+    }
+    assert small == {(a, b + 0.3): f"{chance:.2f}" for (a, b), chance in expected.items() if a != b}
+    low, high = (f"{each:.2f}" for each in (expected[0, 1], expected[1, 2]))
+    assert f"chance, {low} to {high}" in display.colorbar_.ax.get_ylabel()
+    [box] = [patch for patch in display.colorbar_.ax.patches if patch.get_height() < 0.9]
+    assert (box.get_y(), box.get_y() + box.get_height()) == pytest.approx((expected[0, 1], expected[1, 2]))
+
+
+def test_the_title_calls_the_interval_the_least_uncertainty():
+    display = SignatureOverlapDisplay.from_signatures(SIGNATURES, LABELS, 16)
+    assert display.ax_.get_title().endswith("or wider)")

@@ -2,8 +2,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import hypergeom
 
-from sklearn_magdg.signature import expected_jaccard, jaccard_matrix, signature_stability
+from sklearn_magdg.signature import (
+    _overlap,
+    expected_jaccard,
+    jaccard_matrix,
+    signature_overlap_test,
+    signature_stability,
+)
 
 masks = st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=2, max_size=5)
 
@@ -62,6 +69,14 @@ def test_stability_is_undefined_without_anything_to_compare(signatures):
     assert np.isnan([result.stability, result.low, result.high]).all()
 
 
+def test_a_pair_of_empty_signatures_does_not_count_and_one_empty_overlaps_nothing():
+    signatures = [[0, 1], [0, 1], [], []]
+    assert signature_stability(signatures, 5).jaccard_mean == pytest.approx(1 / 5)
+    assert signature_overlap_test(signatures, 5, n_permutations=9).jaccard_chance == pytest.approx(
+        expected_jaccard(2, 2, 5) / 5
+    )
+
+
 def test_random_signatures_have_stability_zero_on_average():
     rng = np.random.default_rng(0)
     results = [signature_stability([rng.permutation(31)[:7] for _ in range(5)], 31) for _ in range(300)]
@@ -103,7 +118,59 @@ def test_order_of_signatures_and_dimensions_does_not_matter(member, random):
     np.testing.assert_allclose(signature_stability(indices(member), 6), signature_stability(indices(again), 6))
 
 
+@pytest.mark.parametrize("n_at_once", [1000, 7])
+@pytest.mark.parametrize(("n_shared", "size_b"), [(2, 6), (3, 6), (4, 9)])
+def test_p_value_of_two_signatures_is_the_hypergeometric_tail(n_shared, size_b, n_at_once, monkeypatch):
+    monkeypatch.setattr(_overlap, "_CELLS", n_at_once * 2 * 23)
+    signatures = [np.arange(7), np.arange(7 - n_shared, 7 - n_shared + size_b)]
+    tail = hypergeom.sf(n_shared - 1, 23, 7, size_b)
+    result = signature_overlap_test(signatures, 23, n_permutations=4000, random_state=0)
+    assert result.p_value == pytest.approx(tail, abs=4 * np.sqrt(tail * (1 - tail) / 4000) + 1 / 4001)
+    assert result.jaccard_mean == pytest.approx(n_shared / (7 + size_b - n_shared))
+
+
+def test_p_values_are_uniform_where_the_signatures_are_random():
+    rng = np.random.default_rng(0)
+    sizes, p_values = (5, 9, 9, 14), []
+    for seed in range(400):
+        signatures = [rng.permutation(37)[:size] for size in sizes]
+        p_values.append(signature_overlap_test(signatures, 37, n_permutations=99, random_state=seed).p_value)
+    for level in (0.05, 0.2, 0.5, 0.8):
+        assert np.mean(np.array(p_values) <= level) == pytest.approx(level, abs=4 * np.sqrt(level * (1 - level) / 400))
+
+
+def test_permutations_overlap_as_chance_does_and_keep_the_sizes():
+    member = np.arange(19) < np.array([[3], [0], [11], [19], [0]])
+    permuted = _overlap._permute(member, 3000, np.random.RandomState(0))
+    np.testing.assert_array_equal(permuted.sum(axis=2), np.tile([3, 0, 11, 19, 0], (3000, 1)))
+    np.testing.assert_allclose(permuted[:, 2].mean(axis=0), 11 / 19, atol=0.04)
+    means = _overlap._random_overlaps(member.astype(float), 3000, np.random.RandomState(0))
+    chance = signature_overlap_test(indices(member), 19, n_permutations=1).jaccard_chance
+    assert means.mean() == pytest.approx(chance, abs=4 * means.std() / np.sqrt(3000))
+
+
+def test_p_value_does_not_fall_below_what_the_permutations_can_tell():
+    same = [np.arange(10)] * 3
+    assert signature_overlap_test(same, 100, n_permutations=49).p_value == 1 / 50
+    apart = [[0, 1], [2, 3], [4]]
+    assert signature_overlap_test(apart, 5, n_permutations=49).p_value == 1
+    assert signature_overlap_test([range(5)] * 3, 5, n_permutations=49).p_value == 1  # full: chance does it always
+
+
+def test_one_seed_gives_one_p_value():
+    signatures = [[0, 1, 2], [2, 3, 4], [0, 4, 5]]
+    first, again = (signature_overlap_test(signatures, 12, n_permutations=99, random_state=3) for _ in range(2))
+    assert first == again
+
+
+@pytest.mark.parametrize("signatures", [[], [[0, 1]], [[], [], []]])
+def test_nothing_to_compare_has_no_p_value(signatures):
+    assert np.isnan(signature_overlap_test(signatures, 3)).all()
+
+
 def test_errors_say_what_came():
+    with pytest.raises(ValueError, match="`n_permutations` must be an integer of at least 1, got 0"):
+        signature_overlap_test([[0], [1]], 5, n_permutations=0)
     with pytest.raises(ValueError, match=r"holds index 5, but `n_features` is 5"):
         signature_stability([[0], [5]], 5)
     with pytest.raises(ValueError, match=r"numpy\.flatnonzero"):

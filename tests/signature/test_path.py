@@ -15,7 +15,7 @@ def problem(n_samples=47, n_features=9, n_classes=2, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n_samples, n_features)) @ rng.normal(size=(n_features, n_features)) + 5
     centred = X - X.mean(axis=0)
-    y = np.argmax(centred[:, :n_classes] + rng.normal(size=(n_samples, n_classes)), axis=1)
+    y = np.argmax(centred[:, :n_classes] + 4 * rng.normal(size=(n_samples, n_classes)), axis=1)
     return X, y
 
 
@@ -141,7 +141,8 @@ def test_separable_data_stay_finite_and_optimal():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(20, 31))
     y = (X[:, 4] > 0).astype(int)
-    path = signature_path(X, y)
+    with pytest.warns(UserWarning, match="every sample is on the side of its class"):
+        path = signature_path(X, y)
     assert np.isfinite(path.coefs).all()
     assert np.isfinite(path.intercepts).all()
     assert kkt_residual(X, y, path.coefs[-1], path.intercepts[-1], path.Cs[-1]) < 2e-6
@@ -150,7 +151,10 @@ def test_separable_data_stay_finite_and_optimal():
 
 def test_an_almost_unpenalised_separable_fit_is_finite_and_says_that_it_did_not_converge():
     X = np.linspace(-1, 1, 7)[:, None]
-    with pytest.warns(ConvergenceWarning, match=r"1 of 1 values of C .* optimality residual"):
+    with (
+        pytest.warns(ConvergenceWarning, match=r"1 of 1 values of C .* optimality residual"),
+        pytest.warns(UserWarning, match="every sample is on the side of its class"),
+    ):
         path = signature_path(X, X[:, 0] > 0.1, Cs=[1e12], max_iter=3)
     assert np.isfinite(path.coefs).all()
 
@@ -165,6 +169,7 @@ def test_constant_columns_never_enter():
     assert not signature_path(np.full((7, 2), 0.3), [0, 1, 0, 1, 0, 1, 1], n_Cs=3).coefs.any()
 
 
+@pytest.mark.filterwarnings("ignore:At C=.* every sample is on the side")
 def test_a_cold_start_agrees_with_the_warm_path():
     X, y = problem(n_samples=31, n_features=60)
     path = signature_path(X, y, n_Cs=9, tol=1e-8)
@@ -193,6 +198,94 @@ def test_one_class_is_refused():
         signature_path(X, y, sample_weight=y)
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize(("dtype", "order"), [(np.float32, "C"), (np.float32, "F"), (np.float64, "C")])
+def test_single_precision_and_order_do_not_change_the_answer(dtype, order, n_classes):
+    X, y = problem(n_samples=203, n_features=31, n_classes=n_classes)
+    X = X.astype(np.float32)  # both see the same numbers
+    path = signature_path(np.asfortranarray(X, dtype=np.float64), y, n_Cs=7)
+    other = signature_path(np.asarray(X, dtype=dtype, order=order), y, n_Cs=7)
+    for one, another in zip(path, other, strict=True):
+        assert another.dtype == np.float64
+        np.testing.assert_allclose(another, one, rtol=1e-5, atol=1e-7)
+
+
+def test_every_other_row_of_a_larger_array_is_taken_as_it_is():
+    X, y = problem(n_samples=94)
+    copied = signature_path(X[::2].copy(), y[::2]).coefs
+    np.testing.assert_allclose(signature_path(X[::2], y[::2]).coefs, copied, rtol=1e-9)
+
+
+def test_a_large_mean_does_not_blur_the_screening():
+    X, y = problem(n_samples=203, n_features=31)
+    far = X + 1e4 * np.arange(31)
+    for dtype, tolerance in ((np.float64, 1e-6), (np.float32, 0.05)):  # single precision keeps 3 digits of far
+        coefs = signature_path(far.astype(dtype), y, n_Cs=7).coefs
+        np.testing.assert_allclose(coefs, signature_path(X, y, n_Cs=7).coefs, atol=tolerance)
+
+
+def test_the_path_does_not_write_into_its_input():
+    X, y = problem()
+    for order in "CF":
+        X = np.asarray(X, order=order)
+        X.flags.writeable = False
+        signature_path(X, y)
+
+
+def test_near_copies_and_exact_copies_of_a_column_are_optimal():
+    X, y = problem(n_samples=97, n_features=5)
+    copies = np.hstack([X, X, X + 1e-7 * np.random.default_rng(1).normal(size=X.shape)])
+    path = signature_path(copies, y, tol=1e-5)
+    once = signature_path(X, y, Cs=path.Cs)
+    for C, coef, b, one, b_one in zip(*path, *once[1:], strict=True):
+        assert objective(copies, y, coef, b, C) == pytest.approx(objective(X, y, one, b_one, C), rel=1e-6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), n_features=st.integers(1, 90), log_scale=st.floats(-4, 4))
+@pytest.mark.filterwarnings("ignore:At C=.* every sample is on the side")
+def test_every_problem_ends_optimal(seed, n_features, log_scale):
+    X, y = problem(n_samples=37, n_features=n_features, n_classes=2 if n_features < 3 else 2 + seed % 2, seed=seed)
+    X = (X - X.mean(axis=0)) * 10**log_scale
+    if len(np.unique(y)) < y.max() + 1 or y.max() == 0:
+        return
+    path = signature_path(X, y, n_Cs=5)
+    residuals = [kkt_residual(X, y, coef, b, C) for C, coef, b in zip(*path, strict=True)]
+    assert max(residuals) < 1e-5
+
+
+@pytest.mark.parametrize("max_features", [1, 2, 3, 5, 8])
+def test_the_path_stops_at_the_last_fit_of_so_many_dimensions(max_features):
+    X, y = problem(n_samples=211, n_features=40)
+    path = signature_path(X, y, max_features=max_features)
+    sizes = (path.coefs[:, 0] != 0).sum(axis=1)
+    assert sizes[-1] == max_features  # dimensions enter one by one: bisection finds the last of them
+    assert np.all(sizes <= max_features)
+    assert np.all(np.diff(path.Cs) > 0)
+    whole = signature_path(X, y)
+    np.testing.assert_array_equal(path.Cs[:-1], whole.Cs[: len(path.Cs) - 1])
+    assert kkt_residual(X, y, path.coefs[-1], path.intercepts[-1], path.Cs[-1]) < 1e-5
+
+
+def test_a_path_that_never_holds_too_many_is_the_whole_path():
+    X, y = problem()
+    for one, another in zip(signature_path(X, y), signature_path(X, y, max_features=9), strict=True):
+        np.testing.assert_array_equal(one, another)
+
+
+def test_dimensions_that_enter_together_leave_nothing_below_them():
+    x = np.random.default_rng(0).normal(size=(60, 1))
+    y = (x[:, 0] + np.random.default_rng(1).normal(size=60) > 0).astype(int)
+    three = np.hstack([x, x + 1e-12, -x])
+    path = signature_path(three, np.column_stack([y, 1 - y])[:, 0], max_features=1)
+    assert (path.coefs[-1] != 0).sum() <= 1
+
+
+def test_max_features_below_one_is_refused():
+    with pytest.raises(ValueError, match="`max_features` must be at least 1, got 0"):
+        signature_path(*problem(), max_features=0)
+
+
 @pytest.mark.slow
 def test_correlated_embeddings_converge_without_a_warning():
     rng = np.random.default_rng(0)
@@ -200,6 +293,7 @@ def test_correlated_embeddings_converge_without_a_warning():
     X = np.maximum(Z @ rng.normal(size=(16, 301)) / 4 + 0.7 * rng.normal(size=(400, 301)), 0)
     y = Z[:, 0] + 0.5 * Z[:, 1] + 0.5 * rng.normal(size=400) > 0
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "At C=.* every sample is on the side of its class")
         path = signature_path((X - X.mean(axis=0)) / X.std(axis=0), y)
     assert (path.coefs[-1] != 0).sum() > 100

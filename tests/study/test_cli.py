@@ -24,8 +24,11 @@ def _magdg(*arguments):
 def test_run_prints_its_settings_its_progress_and_tables_beside_the_paper(tmp_path):
     result = _magdg("run", *SMALL, "--methods", "baseline", "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output
-    for printed in ("folds = 2", "epochs = 1", "image_size = 32", "[2/2] baseline, 100X held out, fold 2", "min left"):
+    for printed in ("folds = 2", "epochs = 1", "image_size = 32", "[2/3] baseline, 100X held out, fold 2", "min left"):
         assert printed in result.output
+    assert "2 folds x 1 methods and a shared encoder each = 3 runs" in result.output
+    assert "[3/3] baseline, shared encoder: 2 signatures (" in result.output
+    assert "The encoders of baseline are trained apart" in result.output
     assert re.search(r"\| method +\| 100X +\| all +\| paper, BreaKHis \|", result.output)
     assert "0.089" in result.output
     written = {file.name for file in (tmp_path / "run").iterdir()}
@@ -38,7 +41,7 @@ def test_report_is_one_self_contained_page(finished, tmp_path):
     result = _magdg("report", out)
     assert result.exit_code == 0, result.output
     page = (out / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/png;base64,") == 5
     assert 'src="http' not in page
     assert "href" not in page
     for method in TINY.methods:
@@ -46,7 +49,9 @@ def test_report_is_one_self_contained_page(finished, tmp_path):
     assert {file.name for file in (out / "figures").iterdir()} == {
         "scores.png",
         "reliability.png",
-        "signature_overlap.png",
+        "signature_overlap_in_sample.png",
+        "signature_overlap_shared_encoder.png",
+        "signature_overlap_unseen_patients.png",
     }
 
 

@@ -3,9 +3,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import hypergeom
 from sklearn.metrics import f1_score, roc_auc_score
 
 from sklearn_magdg.study._fold import score
+from sklearn_magdg.study._results import KINDS
 
 SCORES = ["auc", "f1", "balanced_accuracy", "brier", "ece", "patient_recognition_rate"]
 
@@ -46,13 +48,25 @@ def test_signatures_are_dimensions_of_the_embedding_and_their_overlap_is_symmetr
     signatures = json.loads((finished[0] / "signatures.json").read_text())
     assert len(signatures) == 6
     for entry in signatures:
-        for kind in ("unseen_patients", "in_sample"):
+        for kind in KINDS:
             assert set(entry[kind]) <= set(range(entry["embedding_dim"]))
             assert len(entry[kind]) > 0
     for overlap in finished[1]["overlap"].values():
-        jaccard = np.array(overlap["unseen_patients"]["jaccard"])
-        np.testing.assert_allclose(jaccard, jaccard.T)
-        np.testing.assert_allclose(np.diag(jaccard), 1)
+        for kind in KINDS:
+            jaccard = np.array(overlap[kind]["jaccard"])
+            np.testing.assert_allclose(jaccard, jaccard.T)
+            np.testing.assert_allclose(np.diag(jaccard), 1)
+
+
+def test_overlap_in_the_summary_is_that_of_the_signatures_on_disk(finished):
+    signatures = json.loads((finished[0] / "signatures.json").read_text())
+    for method, overlap in finished[1]["overlap"].items():
+        for kind in KINDS:
+            first, second = (set(s[kind]) for s in signatures if s["method"] == method)
+            n_shared = len(first & second)
+            tail = hypergeom.sf(n_shared - 1, overlap["embedding_dim"], len(first), len(second))
+            assert overlap[kind]["jaccard_mean"] == pytest.approx(n_shared / len(first | second))
+            assert overlap[kind]["p_value"] == pytest.approx(tail, abs=0.02)
 
 
 def test_summary_on_disk_is_strict_json(finished):

@@ -8,6 +8,7 @@ from PIL import Image
 from sklearn_magdg.study import StudyConfig, run_study
 from sklearn_magdg.study._data import load_study_data
 from sklearn_magdg.study._fold import score
+from sklearn_magdg.study._report import write_report
 from sklearn_magdg.study._run import list_folds
 from tests.study.conftest import TINY
 
@@ -44,14 +45,15 @@ def test_interrupted_run_leaves_no_results_and_goes_on_to_the_same_numbers(tmp_p
         BASELINE,
         part,
         on_start=lambda data, folds, total, done: starts.append((total, done)),
-        on_fold=lambda method, fold, result: ran.append(fold.number),
+        on_fold=lambda method, fold, result: ran.append(fold and fold.number),
     )
-    assert starts == [(2, 1)]
-    assert ran == [2]
+    assert starts == [(3, 1)]  # two folds and the shared encoder
+    assert ran == [2, None]
     run_study(BASELINE, whole)
     once, resumed = (pd.read_csv(out / "results.csv").drop(columns="seconds") for out in (whole, part))
     pd.testing.assert_frame_equal(once, resumed)
-    assert (whole / "predictions.csv").read_text() == (part / "predictions.csv").read_text()
+    for name in ("predictions.csv", "signatures.json"):
+        assert (whole / name).read_text() == (part / name).read_text()
 
 
 def test_another_runs_results_are_kept_unless_fresh(tmp_path):
@@ -156,11 +158,18 @@ def test_magnifications_to_hold_out_may_be_spelled_as_people_do(tmp_path):
 
 
 def test_too_few_patients_for_an_honest_signature_leave_it_out_with_a_warning(tmp_path):
-    with pytest.warns(UserWarning, match="signature of unseen patients, which is left out"):
+    honest = pytest.warns(UserWarning, match="signature of unseen patients, which is left out")
+    shared = pytest.warns(UserWarning, match="signatures of a shared encoder, which are left out")
+    with honest, shared:
         summary = run_study(replace(BASELINE, n_patients=8), tmp_path / "run")
     row = summary["table"][0]
     assert np.isnan(row["signature_size"])
     assert row["in_sample_signature_size"] >= 1
+    assert not list((tmp_path / "run" / "folds").glob("*-shared.json"))
+    write_report(tmp_path / "run")
+    assert [file.name for file in (tmp_path / "run" / "figures").glob("*overlap*")] == [
+        "signature_overlap_in_sample.png"
+    ]
 
 
 def test_a_test_cell_without_one_of_three_classes_is_scored_all_the_same():
@@ -181,6 +190,7 @@ def test_subtypes_of_the_real_images_get_a_probability_column_each(breakhis_root
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:There are too few patients by class for signatures of a shared encoder")
 def test_real_images_are_studied_with_new_patients_at_a_new_magnification(breakhis_root, tmp_path):
     config = StudyConfig(
         data=str(breakhis_root), held_out=(100, 200), folds=2, image_size=32, epochs=1, gan_epochs=1, gan_width=2

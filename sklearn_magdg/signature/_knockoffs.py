@@ -1,0 +1,67 @@
+"""Model-X knockoffs: decoys that look like the dimensions and know nothing of the classes."""
+
+import numpy as np
+from sklearn.covariance import ledoit_wolf
+
+
+def gaussian_knockoffs(X, patient, rng):
+    r"""Equi-correlated Gaussian knockoffs of standardised columns.
+
+    With :math:`\Sigma` the (Ledoit-Wolf) correlation and :math:`s = \min(1, 2 \lambda_{\min}(\Sigma))`,
+
+    .. math:: \tilde x \mid x \sim N(x - s \Sigma^{-1} x, \; 2 s I - s^2 \Sigma^{-1}),
+
+    so that :math:`(x, \tilde x)` keeps mean and covariance when a dimension changes place with its knockoff. Samples
+    of one patient draw correlated noise, by the intraclass correlation of `X`: a knockoff must not be less of a
+    patient than its original. This is exact where all dimensions have that one intraclass correlation.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Columns of mean 0 and variance 1, or constant 0: such a column is its own knockoff.
+    patient : ndarray of shape (n_samples,)
+        Codes from 0.
+    rng : RandomState
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features)
+
+    References
+    ----------
+    .. [1] E. Candes, Y. Fan, L. Janson, J. Lv, "Panning for gold: model-X knockoffs for high dimensional controlled
+       variable selection", JRSS B 80(3), 2018, section 3.4.
+    """
+    knockoffs = np.zeros_like(X)
+    varying = X.any(axis=0)
+    if varying.any():
+        knockoffs[:, varying] = _draw(X[:, varying], patient, rng)
+    return knockoffs
+
+
+def _draw(X, patient, rng):
+    eigenvalues, axes = np.linalg.eigh(ledoit_wolf(X, assume_centered=True)[0])
+    s = min(1.0, 2 * eigenvalues[0])
+    # rounding can leave the variance along the axis of the smallest eigenvalue a little below 0
+    spread = np.sqrt(np.maximum(2 * s - s**2 / eigenvalues, 0))
+    shared = intraclass_correlation(X, patient)
+    of_patient, of_sample = rng.normal(size=(patient.max() + 1, X.shape[1])), rng.normal(size=X.shape)
+    noise = np.sqrt(shared) * of_patient[patient] + np.sqrt(1 - shared) * of_sample
+    return (X @ axes * (1 - s / eigenvalues) + noise * spread) @ axes.T
+
+
+def intraclass_correlation(X, patient):
+    """Mean product of two samples of one patient, over pairs and standardised columns, clipped to [0, 1]."""
+    sums = np.zeros((patient.max() + 1, X.shape[1]))
+    np.add.at(sums, patient, X)
+    sizes = np.bincount(patient)
+    n_products = np.sum(sizes * (sizes - 1)) * X.shape[1]
+    return np.clip((np.sum(sums**2) - np.sum(X**2)) / max(n_products, 1), 0, 1)
+
+
+def knockoff_threshold(statistics, fdr):
+    """Smallest t > 0 with (1 + #{W <= -t}) / #{W >= t} at most `fdr`: knockoff+; infinite if there is none."""
+    for t in np.unique(np.abs(statistics[statistics != 0])):
+        if 1 + np.sum(statistics <= -t) <= fdr * np.sum(statistics >= t):
+            return float(t)
+    return float("inf")

@@ -225,7 +225,8 @@ class _Quadratic:
             others = slots if other == k else self.slots[of_other]
             block = columns.products(slots, others, self.curvature[k, other].astype(self.precision))
             products[np.ix_(of_k, of_other)] = block
-            products[np.ix_(of_other, of_k)] = block.T
+            if other != k:
+                products[np.ix_(of_other, of_k)] = block.T
         return products
 
     def drift(self, model):

@@ -33,7 +33,9 @@ SIGNATURES = [
     ("in_sample_signature_auc", "AUC of the in-sample signature alone", ".3f", "mean over folds"),
     ("in_sample_signature_f1", "F1 of the in-sample signature alone", ".3f", "mean over folds"),
 ]  # fmt: skip
-_MAIN = {"brier", "auc", "f1", "signature_size", "signature_auc", "in_sample_signature_size", "in_sample_signature_auc"}
+_MAIN = {"brier", "auc", "f1"} | {
+    f"{kind}signature_{score}" for kind in ("", "in_sample_") for score in ("size", "auc", "f1")
+}
 KIND_NAMES = dict(zip(KINDS, ("unseen patients", "in sample", "shared encoder"), strict=True))
 _OVERLAP_NOTE = (
     "mean Jaccard over pairs of folds, what random signatures of these sizes would have, the p-value of a test that "

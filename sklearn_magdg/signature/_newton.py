@@ -176,7 +176,7 @@ def _in_single_precision(X, center):
     """X in single precision, not copied if it is, and what remains to be subtracted from it."""
     if X.dtype == np.float32:
         return X, center
-    coarse = np.empty(X.shape, dtype=np.float32, order="F")
+    coarse = np.empty_like(X, dtype=np.float32)
     for rows in gen_batches(len(X), CHUNK):
         coarse[rows] = X[rows] - center
     return coarse, np.zeros_like(center)
@@ -307,13 +307,13 @@ class _Quadratic:
 
 def _descend(gram, target, alpha, coef, passes):
     """Passes of coordinate descent over 1/2 b'Gb - target'b + alpha |b|_1."""
-    # The copy: `enet_path` works in the memory of `coef_init`. The filter: the residual of the whole problem is
-    # what is promised, and checked.
+    # The copy: `enet_path` works in the memory of `coef_init`. Its screening needs a response, which `target` is not.
+    # The filter: the residual of the whole problem is what is promised, and checked.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         _, coefs, _ = enet_path(
             gram, target, l1_ratio=1.0, alphas=[alpha / len(gram)], precompute=gram, Xy=target,
-            coef_init=coef.copy(), check_input=False, tol=0.0, max_iter=passes,
+            coef_init=coef.copy(), check_input=False, do_screening=False, tol=0.0, max_iter=passes,
         )  # fmt: skip
     return coefs[:, 0]
 

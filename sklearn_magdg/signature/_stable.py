@@ -241,7 +241,7 @@ class StableSignatureSelector(SelectorMixin, BaseEstimator):
             )
 
     def _check_training_data(self, X, y, patient, magnification):
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], order="F")  # halves take rows of columns
         check_classification_targets(y)
         self.classes_, label = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -313,7 +313,7 @@ class StableSignatureSelector(SelectorMixin, BaseEstimator):
         knockoffs = gaussian_knockoffs(X, patient, rng)
         # A solver can favour the first of two almost equal columns: chance decides which of a pair comes first.
         swapped = rng.uniform(size=X.shape[1]) < 0.5
-        pairs = np.hstack([np.where(swapped, knockoffs, X), np.where(swapped, X, knockoffs)])
+        pairs = np.asfortranarray(np.hstack([np.where(swapped, knockoffs, X), np.where(swapped, X, knockoffs)]))
         first, second = np.split(self._probabilities(pairs, label, halves, rng), 2)
         self.selection_probabilities_ = np.where(swapped, second, first)
         self.knockoff_statistics_ = self.selection_probabilities_ - np.where(swapped, first, second)
@@ -360,16 +360,20 @@ class StableSignatureSelector(SelectorMixin, BaseEstimator):
 
 def _select(X, label, rows, penalty_divisor, standardize, options):
     """Mask of the columns at the end of the path on `rows`, and the warnings on the way as (category, words)."""
-    half = X[rows]
-    if standardize:
-        half = StandardScaler(copy=False).fit_transform(half)
-    # A coefficient of x_j w_j is beta_j / w_j: scaled columns are penalties divided by w_j.
-    half *= penalty_divisor
+    half = np.take(X.T, rows, axis=1).T  # stays in Fortran order
+    # A coefficient of x_j w_j is beta_j / w_j: scaled columns are penalties divided by w_j. The path centres itself.
+    half *= penalty_divisor / _spread(half) if standardize else penalty_divisor
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         path, _ = compute_path(half, label[rows], **options)
     strength = np.abs(path.coefs[-1]).max(axis=0)
     return _strongest(strength, options["max_features"]), [(w.category, str(w.message)) for w in caught]
+
+
+def _spread(X):
+    """Standard deviation of every column; 1 where it is 0."""
+    spread = X.std(axis=0)
+    return np.where(spread > 0, spread, 1.0)
 
 
 def _strongest(strength, most):

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_magdg.signature import StableSignatureSelector, signature_path
+from sklearn_magdg.signature._path import compute_path
 from sklearn_magdg.signature import _stable as stable
 from sklearn_magdg.signature._error_control import (
     BOUNDS,
@@ -338,9 +339,9 @@ def test_half_samples_that_do_not_converge_are_counted_and_told_once(monkeypatch
         n_paths += 1
         if n_paths % 5 == 2:
             warnings.warn(f"path {n_paths} did not converge", ConvergenceWarning)
-        return signature_path(*args, **options)
+        return compute_path(*args, **options)
 
-    monkeypatch.setattr(stable, "signature_path", path_that_fails_at_times)
+    monkeypatch.setattr(stable, "compute_path", path_that_fails_at_times)
     with pytest.warns(ConvergenceWarning, match="On 2 of 10 half-samples: path 2 did not") as caught:
         StableSignatureSelector(max_features=3, **FEW).fit(X, y, patient=patient)
     assert len(caught) == 1

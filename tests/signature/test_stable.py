@@ -17,7 +17,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_magdg.signature import StableSignatureSelector, signature_path
-from sklearn_magdg.signature._path import compute_path
 from sklearn_magdg.signature import _stable as stable
 from sklearn_magdg.signature._error_control import (
     BOUNDS,
@@ -29,6 +28,7 @@ from sklearn_magdg.signature._error_control import (
 )
 from sklearn_magdg.signature._half_samples import complementary_halves
 from sklearn_magdg.signature._knockoffs import gaussian_knockoffs, intraclass_correlation, knockoff_threshold
+from sklearn_magdg.signature._path import compute_path
 
 FEW = {"n_resamples": 10, "random_state": 0}
 

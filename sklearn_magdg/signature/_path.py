@@ -2,6 +2,7 @@
 
 import warnings
 from functools import cache
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -53,7 +54,8 @@ def signature_path(X, y, *, Cs=None, n_Cs=30, sample_weight=None, tol=1e-6, max_
     sample_weight : array-like of shape (n_samples,), default=None
         Weights, at least 0; a weight of 2 is the sample twice, of 0 the sample left out.
     tol : float, default=1e-6
-        A solution is accepted when no optimality condition is missed by more than `tol / C`.
+        A solution is accepted when it misses no optimality condition, of `X` centred by its weighted mean, by more
+        than `tol / C`.
     max_iter : int, default=100
         Most Newton iterations for one `C`.
     max_features : int, default=None
@@ -72,7 +74,8 @@ def signature_path(X, y, *, Cs=None, n_Cs=30, sample_weight=None, tol=1e-6, max_
     Raises
     ------
     ValueError
-        If a `C` is not positive, `y` has fewer than two classes of positive weight, or `max_features` is below 1.
+        If a `C` or `tol` is not positive, `y` has fewer than two classes of positive weight, a count is below 1, or
+        the largest number of `X` is not between 1e-15 and 1e15.
 
     Warns
     -----
@@ -123,8 +126,9 @@ def signature_path(X, y, *, Cs=None, n_Cs=30, sample_weight=None, tol=1e-6, max_
 
 def compute_path(X, y, *, Cs=None, n_Cs=30, sample_weight=None, tol=1e-6, max_iter=100, max_features=None):
     """The `SignaturePath`, and whether every sample is on the side of its class at the end of it."""
-    if max_features is not None and max_features < 1:
-        raise ValueError(f"`max_features` must be at least 1, got {max_features}.")
+    _check_options(n_Cs=n_Cs, max_iter=max_iter, max_features=1 if max_features is None else max_features)
+    if not 0 < tol < np.inf:
+        raise ValueError(f"`tol` must be a finite number greater than 0, got {tol!r}; 1e-6 is the default.")
     X, Y, weight = _check_training_data(X, y, sample_weight)
     model = LinearModel(X, Y, weight)
     Cs = default_grid(model, n_Cs) if Cs is None else _check_grid(Cs)
@@ -152,7 +156,7 @@ def follow(model, Cs, *, tol, max_iter, max_features=None):
 
 def complaint(path, tol, max_iter):
     """What did not converge, in words; empty if all did."""
-    failed = path.residuals > tol
+    failed = ~(path.residuals <= tol)  # so that nan is one
     if not failed.any():
         return ""
     return (
@@ -226,6 +230,12 @@ def _blas_threads(size):
 @cache
 def _blas():
     return ThreadpoolController()
+
+
+def _check_options(**counts):
+    for name, count in counts.items():
+        if not isinstance(count, Integral) or count < 1:
+            raise ValueError(f"`{name}` must be an integer of at least 1, got {count!r}.")
 
 
 def _check_training_data(X, y, sample_weight):

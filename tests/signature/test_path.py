@@ -9,6 +9,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from sklearn_magdg.signature import signature_path
+from sklearn_magdg.signature._columns import Columns
+from sklearn_magdg.signature._newton import LinearModel, minimise
+from sklearn_magdg.signature._path import default_grid, one_hot
 
 
 def problem(n_samples=47, n_features=9, n_classes=2, seed=0):
@@ -232,13 +235,14 @@ def test_the_path_does_not_write_into_its_input():
         signature_path(X, y)
 
 
-def test_near_copies_and_exact_copies_of_a_column_are_optimal():
-    X, y = problem(n_samples=97, n_features=5)
-    copies = np.hstack([X, X, X + 1e-7 * np.random.default_rng(1).normal(size=X.shape)])
-    path = signature_path(copies, y, tol=1e-5)
-    once = signature_path(X, y, Cs=path.Cs)
-    for C, coef, b, one, b_one in zip(*path, *once[1:], strict=True):
-        assert objective(copies, y, coef, b, C) == pytest.approx(objective(X, y, one, b_one, C), rel=1e-6)
+@pytest.mark.parametrize("distance", [1e-4, 1e-7])
+def test_near_copies_and_exact_copies_of_columns_converge(distance):
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(61, 8))
+        copies = np.hstack([X, X + distance * rng.normal(size=X.shape), X])
+        model = LinearModel(copies, one_hot((X[:, 0] + rng.normal(size=61) > 0).astype(int), 2), np.ones(61))
+        assert max(minimise(model, 1 / C, tol=1e-6, max_iter=60)[0] for C in default_grid(model, 8)) < 60
 
 
 @settings(max_examples=25, deadline=None)
@@ -281,9 +285,42 @@ def test_dimensions_that_enter_together_leave_nothing_below_them():
     assert (path.coefs[-1] != 0).sum() <= 1
 
 
-def test_max_features_below_one_is_refused():
-    with pytest.raises(ValueError, match="`max_features` must be at least 1, got 0"):
-        signature_path(*problem(), max_features=0)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_features": 0}, "`max_features` must be an integer of at least 1, got 0"),
+        ({"max_features": 3.5}, "`max_features` must be an integer of at least 1, got 3.5"),
+        ({"n_Cs": 0}, "`n_Cs` must be an integer of at least 1, got 0"),
+        ({"max_iter": -1}, "`max_iter` must be an integer of at least 1, got -1"),
+        ({"tol": np.nan}, "`tol` must be a finite number greater than 0, got nan"),
+        ({"tol": 0.0}, "`tol` must be a finite number greater than 0, got 0.0"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        signature_path(*problem(), **options)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_numbers_beyond_single_precision_are_refused(scale):
+    X, y = problem()
+    with pytest.raises(ValueError, match=r"largest number of `X` is .*e[+-].* standardise `X`"):
+        signature_path(X * scale, y)
+
+
+@pytest.mark.parametrize("mean", [0.0, 10.0, 1e4])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_screening_errs_by_less_than_its_margin(dtype, order, mean):
+    # labels in a row: partial sums grow long before they cancel
+    rng = np.random.default_rng(0)
+    X = np.asarray(mean + rng.normal(size=(20_000, 13)), dtype=dtype, order=order)
+    residual = np.repeat([0.5, -0.5], 10_000)[:, None]
+    columns = Columns(X, np.ones(20_000))
+    error = np.abs(columns.coarse_gradient(residual) - (X.astype(float) - columns.center).T.dot(residual).T)
+    margin = columns.rounding * np.linalg.norm(residual)
+    assert np.all(error <= margin)
+    assert np.all(margin < 0.1 * max(mean, 1))  # alpha is in the hundreds here
 
 
 @pytest.mark.slow

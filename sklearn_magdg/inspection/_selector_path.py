@@ -3,50 +3,45 @@
 import warnings
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils import compute_class_weight
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils import column_or_1d
+from sklearn.utils.validation import validate_data
 
-from sklearn_magdg.signature._path import compute_path
+from sklearn_magdg.signature._path import default_grid, follow, warn_if_not_converged
 
-LENGTH_OF_PATH = 100  # last C of the path over the first; as many as on the grid of "cv"
 SAME_WEIGHTS = 0.01  # of the largest weight; two solutions of one problem differ by less
 
 
 def follow_anew(selector, X, y, sample_weight):
     """The path of the data as the selector saw them, over its own grid or one that holds its `C_`."""
     X = validate_data(selector, X, dtype=[np.float64, np.float32], reset=False)
-    weight = _total_weight(selector, X, np.asarray(y), sample_weight)
-    if selector.standardize:
-        X = StandardScaler().fit_transform(X, sample_weight=weight)
-    options = {"sample_weight": weight, "tol": selector.tol, "max_iter": selector.max_iter}
-    path, _ = compute_path(X, y, Cs=_grid(selector, X, y, weight), **options)
+    y = column_or_1d(y)
+    _refuse_other_labels(selector, X, y)
+    model = selector._model(selector._rows(X, y, sample_weight))
+    path = follow(model, _grid(selector, model), tol=selector.tol, max_iter=selector.max_iter)
+    warn_if_not_converged(path, selector.tol, selector.max_iter)
     _warn_if_other_data(selector, path)
     return path
 
 
-def _total_weight(selector, X, y, sample_weight):
-    """Sample weights times class weights."""
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+def _refuse_other_labels(selector, X, y):
     if len(y) != len(X) or not np.array_equal(np.unique(y), selector.classes_):
         raise ValueError(
             f"SignaturePathDisplay needs the `X` and `y` that the selector was fitted on, got {len(X)} rows and "
             f"{len(y)} labels of the classes {np.unique(y).tolist()}, where `fit` saw {selector.classes_.tolist()}."
         )
-    known = {"classes": selector.classes_, "y": y, "sample_weight": weight}
-    return weight * compute_class_weight(selector.class_weight, **known)[np.searchsorted(selector.classes_, y)]
 
 
-def _grid(selector, X, y, weight):
-    if selector.C == "cv":
+def _grid(selector, model):
+    if hasattr(selector, "Cs_"):  # not the parameter `C`, which may have changed since the fit
         return selector.Cs_
-    first = compute_path(X, y, n_Cs=1, sample_weight=weight)[0].Cs[0]
-    last = max(LENGTH_OF_PATH * first, selector.C_)
-    return np.union1d(np.geomspace(min(first, selector.C_), last, selector.n_Cs), selector.C_)
+    first, last = default_grid(model, 2)
+    grid = np.geomspace(min(first, selector.C_), max(last, selector.C_), selector.n_Cs)
+    return np.union1d(grid, selector.C_)
 
 
 def _warn_if_other_data(selector, path):
-    if selector.per_magnification:  # whose `coef_` are means over paths
+    means_over_paths = hasattr(selector, "magnification_coef_")
+    if means_over_paths or selector._strongest_alone:  # neither lies on the path
         return
     expected, found = selector.coef_, path.coefs[position_of(path.Cs, selector.C_)]
     if np.abs(found - expected).max() > SAME_WEIGHTS * np.abs(expected).max():

@@ -174,7 +174,7 @@ class SignaturePathDisplay:
             signature=selector.signature_,
             chosen_C=selector.C_,
             feature_names=getattr(selector, "feature_names_in_", None) if feature_names is None else feature_names,
-            cv_losses=selector.cv_losses_ if selector.C == "cv" else None,
+            cv_losses=getattr(selector, "cv_losses_", None),
             loss_name=LOSS_NAMES[selector.scoring],
             weight_name=_weight_name(path.coefs, selector.classes_),
         ).plot(ax)

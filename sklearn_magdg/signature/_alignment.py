@@ -232,7 +232,9 @@ def match_dimensions(embedding, reference):
 
 def _standardise(embedding):
     """Columns of mean 0 and variance 1; constant ones are 0."""
-    constant = np.ptp(embedding, axis=0) == 0
+    constant = embedding.min(axis=0) == embedding.max(axis=0)
+    # The squares of numbers below 1e-154 are 0, those of numbers above 1e154 infinite.
+    embedding = embedding / np.where(constant, 1, np.abs(embedding).max(axis=0))
     spread = np.where(constant, 1, embedding.std(axis=0))
     return np.where(constant, 0, (embedding - embedding.mean(axis=0)) / spread)
 

@@ -85,7 +85,7 @@ def expected_jaccard(size_a, size_b, n_features):
     Raises
     ------
     ValueError
-        If a size is not in 0 to `n_features`.
+        If `n_features` is not an integer of at least 1, or a size not one in 0 to `n_features`.
 
     References
     ----------
@@ -98,9 +98,13 @@ def expected_jaccard(size_a, size_b, n_features):
     >>> round(expected_jaccard(306, 306, 2048), 3)
     0.081
     """
+    _check_n_features(n_features)
     for size in (size_a, size_b):
-        if not 0 <= size <= n_features:
-            raise ValueError(f"A signature of {size} dimensions does not fit into `n_features={n_features}`.")
+        if not isinstance(size, Integral) or not 0 <= size <= n_features:
+            raise ValueError(
+                f"A signature of {size} dimensions does not fit into `n_features={n_features}`; a size is an integer "
+                f"from 0 to that, and `n_features` counts the dimensions of the whole embedding."
+            )
     if size_a == size_b == 0:
         return float("nan")
     shared = np.arange(max(0, size_a + size_b - n_features), min(size_a, size_b) + 1)
@@ -143,7 +147,8 @@ def signature_stability(signatures, n_features, *, confidence_level=0.95):
     Raises
     ------
     ValueError
-        If an index is not an integer in 0 to `n_features` - 1, or `confidence_level` not between 0 and 1.
+        If `n_features` is not an integer of at least 1, an index not an integer in 0 to `n_features` - 1, or
+        `confidence_level` not between 0 and 1.
 
     References
     ----------
@@ -158,6 +163,7 @@ def signature_stability(signatures, n_features, *, confidence_level=0.95):
     """
     if not 0 < confidence_level < 1:
         raise ValueError(f"`confidence_level` must lie between 0 and 1, got {confidence_level!r}.")
+    _check_n_features(n_features)
     member = _membership(_check_signatures(signatures, n_features), n_features)
     stability, variance = _nogueira(member)
     margin = float(norm.ppf((1 + confidence_level) / 2) * np.sqrt(variance))
@@ -197,7 +203,8 @@ def signature_overlap_test(signatures, n_features, *, n_permutations=9999, rando
     Raises
     ------
     ValueError
-        If an index is not an integer in 0 to `n_features` - 1, or `n_permutations` not an integer of at least 1.
+        If `n_features` or `n_permutations` is not an integer of at least 1, or an index not an integer in 0 to
+        `n_features` - 1.
 
     See Also
     --------
@@ -224,6 +231,7 @@ def signature_overlap_test(signatures, n_features, *, n_permutations=9999, rando
     """
     if not isinstance(n_permutations, Integral) or n_permutations < 1:
         raise ValueError(f"`n_permutations` must be an integer of at least 1, got {n_permutations!r}.")
+    _check_n_features(n_features)
     member = _membership(_check_signatures(signatures, n_features), n_features)
     overlap, chance = _pair_means(member)
     if np.isnan(overlap):
@@ -233,19 +241,34 @@ def signature_overlap_test(signatures, n_features, *, n_permutations=9999, rando
     return SignatureOverlap(overlap, chance, float((1 + n_reached) / (1 + n_permutations)))
 
 
+def _check_n_features(n_features):
+    if not isinstance(n_features, Integral) or n_features < 1:
+        raise ValueError(
+            f"`n_features` must be an integer of at least 1, got {n_features!r}; give the dimensions of the embedding."
+        )
+
+
 def _check_signatures(signatures, n_features=None):
-    checked = []
-    for position, signature in enumerate(signatures):
-        indices = np.unique(np.asarray(signature))
-        if indices.size and (indices.ndim != 1 or indices.dtype.kind not in "iu" or indices[0] < 0):
-            raise ValueError(
-                f"Signature {position} must hold dimension indices (integers of at least 0), got {signature!r}; "
-                f"turn a mask into indices with `numpy.flatnonzero`."
-            )
+    checked = [_check_indices(signature, position) for position, signature in enumerate(signatures)]
+    for position, indices in enumerate(checked):
         if n_features is not None and indices.size and indices[-1] >= n_features:
-            raise ValueError(f"Signature {position} holds index {indices[-1]}, but `n_features` is {n_features}.")
-        checked.append(indices.astype(np.intp))
+            raise ValueError(
+                f"Signature {position} holds index {indices[-1]}, but `n_features` is {n_features}; give the "
+                f"dimensions of the whole embedding, of which the signatures are parts."
+            )
     return checked
+
+
+def _check_indices(signature, position):
+    """The indices, sorted, each once."""
+    indices = np.asarray(signature)
+    integers = indices.dtype.kind in "iu" or not indices.size  # an empty list is one of floats
+    if indices.ndim != 1 or not integers or indices.min(initial=0) < 0:
+        raise ValueError(
+            f"Signature {position} must be a flat list of dimension indices (integers of at least 0), got "
+            f"{signature!r}; turn a mask into indices with `numpy.flatnonzero`."
+        )
+    return np.unique(indices).astype(np.intp)
 
 
 def _membership(signatures, n_features):

@@ -7,32 +7,33 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.feature_selection import SelectorMixin
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from sklearn_magdg._metadata import as_column, encode, encode_magnification
 from sklearn_magdg.model_selection import LeaveOneMagnificationOut
 from sklearn_magdg.signature._cross_validation import LOSSES, choose, cross_validated_losses, make_splits
 from sklearn_magdg.signature._path import default_grid, follow, warn_if_not_converged
+from sklearn_magdg.signature._support import SignatureSupportMixin
 from sklearn_magdg.signature._training_rows import TrainingRows
 
 
 class _Fit(NamedTuple):
-    """One fitted signature, the iterations it took, and the cross-validation behind C."""
+    """One fitted signature, the iterations it took, whether C selected nothing, and the cross-validation behind C."""
 
     C: float
     coef: np.ndarray
     intercept: np.ndarray
     signature: np.ndarray
     n_iter: int
+    strongest_alone: bool = False
     Cs: np.ndarray | None = None
     losses: np.ndarray | None = None
 
 
-class SparseSignatureSelector(SelectorMixin, BaseEstimator):
+class SparseSignatureSelector(SignatureSupportMixin, BaseEstimator):
     r"""Selector of the dimensions to which an l1-penalised logistic regression gives weight.
 
     With :math:`\tilde x` the standardised features, the signature is :math:`\{j : B_{\cdot j} \neq 0\}` at the
@@ -218,8 +219,9 @@ class SparseSignatureSelector(SelectorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `y` has one class, if a class is missing at a magnification, if `magnification` is missing with
-            `per_magnification=True`, or if a class has too few samples (patients) for the folds.
+            If `y` has one class, if a weight is negative, if a class is missing at a magnification, if
+            `magnification` is missing with `per_magnification=True`, or if a class has too few samples (patients) for
+            the folds.
 
         Warns
         -----
@@ -232,41 +234,61 @@ class SparseSignatureSelector(SelectorMixin, BaseEstimator):
         self._validate_params()
         rows = self._check_training_data(X, y, patient, magnification, sample_weight)
         parts = self._rows_by_magnification(rows) if self.per_magnification else {}
-        pooled = self._fit_signature(rows)
+        pooled = self._choose_and_fit(rows)
         self._store(pooled)
         if parts:
-            self._store_shared(pooled, {name: self._fit_at_magnification(rows, name, parts[name]) for name in parts})
+            self._store_shared(pooled, {name: self._fit_magnification(rows, name, parts[name]) for name in parts})
         return self
 
     def _check_training_data(self, X, y, patient, magnification, sample_weight):
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"SparseSignatureSelector needs at least 2 classes in `y`, got one class: {self.classes_.tolist()}."
             )
-        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        weight = self._weigh(codes, y, sample_weight)
         patient = None if patient is None else encode(patient, "patient", len(X)).codes
         if magnification is not None:
             magnification = as_column(magnification, "magnification", len(X))
-        rows = TrainingRows(X, codes, weight, patient, magnification, self.classes_)
+        return self._rows(X, y, sample_weight)._replace(patient=patient, magnification=magnification)
+
+    def _rows(self, X, y, sample_weight):
+        """Checked `X` and `y` with their weights; of the fitted classes."""
+        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        codes = np.searchsorted(self.classes_, y)
+        rows = TrainingRows(X, codes, self._weigh(codes, y, sample_weight), None, None, self.classes_)
         if rows.missing_classes():
             missing = rows.missing_classes()
             raise ValueError(f"`sample_weight` or `class_weight` leaves no weight to the classes {missing}; drop them.")
         return rows
 
     def _weigh(self, codes, y, sample_weight):
-        present = sample_weight if sample_weight.any() else None
+        every_class = np.bincount(codes, weights=sample_weight).all()
+        present = sample_weight if every_class else None  # "balanced" divides by the weight of a class
         of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y, sample_weight=present)
+        refused = ~(np.isfinite(of_class) & (of_class >= 0))
+        if refused.any():
+            raise ValueError(
+                f"`class_weight` must be finite factors of at least 0, got {of_class[refused][0]:g} for class "
+                f"{self.classes_[refused].tolist()[0]!r}; give a positive factor, or drop the class."
+            )
         return sample_weight * of_class[codes]
 
     def _store(self, fit):
+        self._forget_other_modes()
+        self._strongest_alone = fit.strongest_alone
         self.C_, self.coef_, self.intercept_, self.n_iter_ = fit.C, fit.coef, fit.intercept, fit.n_iter
         self.signature_, self.n_signature_ = fit.signature, len(fit.signature)
         if self.C == "cv":
             self.Cs_, self.cv_losses_ = fit.Cs, fit.losses
+
+    def _forget_other_modes(self):
+        """Drop what not every fit sets, so that a refit leaves nothing of the one before."""
+        of_cv = ["Cs_", "cv_losses_"]
+        of_magnifications = ["magnification_signatures_", "magnification_coef_", "magnification_C_"]
+        for name in [*of_cv, *of_magnifications, "pooled_signature_", "fraction_of_pooled_"]:
+            vars(self).pop(name, None)
 
     def _store_shared(self, pooled, fits):
         """Replace the pooled signature by what all magnifications share."""
@@ -319,17 +341,17 @@ class SparseSignatureSelector(SelectorMixin, BaseEstimator):
                 "have no meaning; give a number of folds, or a splitter by patients."
             )
 
-    def _fit_at_magnification(self, rows, name, positions):
-        return self._fit_signature(rows.subset(positions)._replace(where=f" at magnification {name}"))
+    def _fit_magnification(self, rows, name, positions):
+        return self._choose_and_fit(rows.subset(positions)._replace(where=f" at magnification {name}"))
 
-    def _fit_signature(self, rows):
+    def _choose_and_fit(self, rows):
         if self.C != "cv":
-            return self._fit_at(rows, [float(self.C)])
+            return self._fit_along(rows, [float(self.C)])
         Cs = default_grid(self._model(rows), self.n_Cs)
         losses = self._cross_validate(rows, Cs)
         _warn_if_at_the_end(losses.mean(axis=1), rows.where)
         # Warm starts along the grid are faster than a cold start at the chosen C.
-        return self._fit_at(rows, Cs[: choose(losses, self.one_se) + 1])._replace(Cs=Cs, losses=losses)
+        return self._fit_along(rows, Cs[: choose(losses, self.one_se) + 1])._replace(Cs=Cs, losses=losses)
 
     def _cross_validate(self, rows, Cs):
         return cross_validated_losses(
@@ -337,13 +359,13 @@ class SparseSignatureSelector(SelectorMixin, BaseEstimator):
             standardize=self.standardize, tol=self.tol, max_iter=self.max_iter, n_jobs=self.n_jobs,
         )  # fmt: skip
 
-    def _fit_at(self, rows, Cs):
+    def _fit_along(self, rows, Cs):
         """Signature at the last of the ascending Cs, reached by way of the others."""
         model = self._model(rows)
         coef, intercept, n_iter = self._follow(model, Cs)
         signature = np.flatnonzero(coef.any(axis=0))
         if signature.size == 0:
-            return self._fit_strongest(rows, model, Cs[-1])
+            return self._keep_strongest(rows, model, Cs[-1])
         return _Fit(float(Cs[-1]), coef, intercept, signature, n_iter)
 
     def _follow(self, model, Cs):
@@ -352,7 +374,7 @@ class SparseSignatureSelector(SelectorMixin, BaseEstimator):
         warn_if_not_converged(path, self.tol, self.max_iter)
         return path.coefs[-1], path.intercepts[-1], int(path.n_iters.max())
 
-    def _fit_strongest(self, rows, model, C):
+    def _keep_strongest(self, rows, model, C):
         """Signature of one dimension, at the first C of the grid (weight 0 if nothing goes with y)."""
         strength = np.abs(model.null_gradient).max(axis=0)
         strongest = int(np.argmax(strength))
@@ -362,23 +384,11 @@ class SparseSignatureSelector(SelectorMixin, BaseEstimator):
         coef_alone, intercept, n_iter = self._follow(alone, first_Cs)
         coef = np.zeros_like(model.null_gradient)
         coef[:, [strongest]] = coef_alone
-        return _Fit(float(first_Cs[0]), coef, intercept, np.array([strongest]), n_iter)
+        return _Fit(float(first_Cs[0]), coef, intercept, np.array([strongest]), n_iter, strongest_alone=True)
 
     def _model(self, rows):
         # Nothing keeps the standardised copy once the model has its own.
         return (rows.standardised() if self.standardize else rows).model()
-
-    def _get_support_mask(self):
-        check_is_fitted(self)
-        mask = np.zeros(self.n_features_in_, dtype=bool)
-        mask[self.signature_] = True
-        return mask
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
 
 def _warn_no_dimension(C, strongest, first_C, where):

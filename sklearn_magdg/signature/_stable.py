@@ -6,13 +6,12 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.feature_selection import SelectorMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from sklearn_magdg._metadata import as_column, encode
 from sklearn_magdg._words import counted
@@ -20,11 +19,12 @@ from sklearn_magdg.signature._error_control import BOUNDS, expected_false_positi
 from sklearn_magdg.signature._half_samples import complementary_halves
 from sklearn_magdg.signature._knockoffs import gaussian_knockoffs, knockoff_threshold
 from sklearn_magdg.signature._path import compute_path
+from sklearn_magdg.signature._support import SignatureSupportMixin
 
 DEFAULT_MAX_FALSE_POSITIVES = 1.0
 
 
-class StableSignatureSelector(SelectorMixin, BaseEstimator):
+class StableSignatureSelector(SignatureSupportMixin, BaseEstimator):
     r"""Selector of the dimensions that l1-penalised logistic regressions choose on most half-samples of patients.
 
     Patients are halved at random `n_resamples` / 2 times and both halves are used (complementary pairs). On every
@@ -215,13 +215,14 @@ class StableSignatureSelector(SelectorMixin, BaseEstimator):
         """
         self._validate_params()
         self._check_combination()
+        self._forget_other_mode()
         X, label, patient = self._check_training_data(X, y, patient, magnification)
         self.max_features_ = self._path_size(X.shape[1])
         rng = check_random_state(self.random_state)
         halves = complementary_halves(patient, label, self.n_resamples // 2, rng)
         self._refuse_missing_class(halves, label, patient)
         if self.fdr is None:
-            reached = self._probabilities(X, label, halves, rng)
+            reached = self.selection_probabilities_ = self._count(X, label, halves, rng) / self.n_resamples
         else:
             reached = self._knockoff_statistics(X, label, patient, halves, rng)
         self._store(reached)
@@ -239,6 +240,10 @@ class StableSignatureSelector(SelectorMixin, BaseEstimator):
             raise ValueError(
                 "`fdr` and `max_false_positives` control different errors (a share, a number); give one of them."
             )
+
+    def _forget_other_mode(self):
+        for name in ("expected_false_positives_", "knockoff_statistics_"):
+            vars(self).pop(name, None)
 
     def _check_training_data(self, X, y, patient, magnification):
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], order="F")  # halves take rows of columns
@@ -292,8 +297,8 @@ class StableSignatureSelector(SelectorMixin, BaseEstimator):
                     f"have it most often are enough for every half), or drop it."
                 )
 
-    def _probabilities(self, X, label, halves, rng):
-        """Selection probability of every column of X; the columns may be more than the dimensions."""
+    def _count(self, X, label, halves, rng):
+        """Number of halves that select each column of X; the columns may be more than the dimensions."""
         penalty_divisor = rng.uniform(self.weakness, 1, size=(len(halves), X.shape[1]))
         options = {"n_Cs": self.n_Cs, "tol": self.tol, "max_features": self.max_features_}
         selected, caught = zip(
@@ -304,8 +309,7 @@ class StableSignatureSelector(SelectorMixin, BaseEstimator):
             strict=True,
         )
         _warn_once(caught)
-        self.selection_probabilities_ = np.mean(selected, axis=0)
-        return self.selection_probabilities_
+        return np.sum(selected, axis=0)
 
     def _knockoff_statistics(self, X, label, patient, halves, rng):
         """Selection probability of every dimension minus that of its knockoff."""
@@ -314,9 +318,11 @@ class StableSignatureSelector(SelectorMixin, BaseEstimator):
         # A solver can favour the first of two almost equal columns: chance decides which of a pair comes first.
         swapped = rng.uniform(size=X.shape[1]) < 0.5
         pairs = np.asfortranarray(np.hstack([np.where(swapped, knockoffs, X), np.where(swapped, X, knockoffs)]))
-        first, second = np.split(self._probabilities(pairs, label, halves, rng), 2)
-        self.selection_probabilities_ = np.where(swapped, second, first)
-        self.knockoff_statistics_ = self.selection_probabilities_ - np.where(swapped, first, second)
+        first, second = np.split(self._count(pairs, label, halves, rng), 2)
+        own, decoy = np.where(swapped, second, first), np.where(swapped, first, second)
+        self.selection_probabilities_ = own / self.n_resamples
+        # counts, since 0.8 - 0.2 and 0.7 - 0.1 differ in their last digit
+        self.knockoff_statistics_ = (own - decoy) / self.n_resamples
         return self.knockoff_statistics_
 
     def _store(self, reached):
@@ -339,49 +345,36 @@ class StableSignatureSelector(SelectorMixin, BaseEstimator):
                 f"`max_false_positives`."
             )
         else:
+            fewest = math.ceil(round(1 / self.fdr, 9))  # rounded, since 1 / (1 / 49) is a little more than 49
             warnings.warn(
-                f"No dimension beats its knockoff by enough for `fdr={self.fdr:g}`, which takes at least "
-                f"{math.ceil(1 / self.fdr)} that do: the signature is empty. Raise `fdr` or `max_features`, or use "
-                f"`max_false_positives`."
+                f"No dimension beats its knockoff by enough for `fdr={self.fdr:g}`, which takes at least {fewest} that "
+                f"do: the signature is empty. Raise `fdr` or `max_features`, or use `max_false_positives`."
             )
-
-    def _get_support_mask(self):
-        check_is_fitted(self)
-        mask = np.zeros(self.n_features_in_, dtype=bool)
-        mask[self.signature_] = True
-        return mask
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
 
 def _select(X, label, rows, penalty_divisor, standardize, options):
     """Mask of the columns at the end of the path on `rows`, and the warnings on the way as (category, words)."""
-    half = np.take(X.T, rows, axis=1).T  # stays in Fortran order
-    # A coefficient of x_j w_j is beta_j / w_j: scaled columns are penalties divided by w_j. The path centres itself.
-    half *= penalty_divisor / _spread(half) if standardize else penalty_divisor
+    half = _scaled_half(X, rows, penalty_divisor, standardize)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         path, _ = compute_path(half, label[rows], **options)
-    strength = np.abs(path.coefs[-1]).max(axis=0)
-    return _strongest(strength, options["max_features"]), [(w.category, str(w.message)) for w in caught]
+    return path.coefs[-1].any(axis=0), [(w.category, str(w.message)) for w in caught]
 
 
-def _spread(X):
+def _scaled_half(X, rows, penalty_divisor, standardize):
+    """Centred columns of `rows`, scaled so that one penalty for all is one of its own for each."""
+    half = np.take(X.T, rows, axis=1).T  # stays in Fortran order
+    half -= half.mean(axis=0)
+    half[:, np.ptp(half, axis=0) == 0] = 0.0  # the mean of many 0.1 need not be 0.1
+    # A coefficient of x_j w_j is beta_j / w_j: scaled columns are penalties divided by w_j.
+    half *= penalty_divisor / _spread(half) if standardize else penalty_divisor
+    return half
+
+
+def _spread(centred):
     """Standard deviation of every column; 1 where it is 0."""
-    spread = X.std(axis=0)
+    spread = np.sqrt(np.einsum("ij,ij->j", centred, centred) / len(centred))
     return np.where(spread > 0, spread, 1.0)
-
-
-def _strongest(strength, most):
-    """Mask of what is not 0, at most so many: dimensions that enter together at the first C can be more."""
-    strongest = np.argsort(-strength, kind="stable")[:most]
-    mask = np.zeros(len(strength), dtype=bool)
-    mask[strongest] = strength[strongest] > 0
-    return mask
 
 
 def _warn_once(caught):

@@ -163,8 +163,34 @@ def test_other_data_than_in_fit_are_noticed():
         SignaturePathDisplay.from_estimator(selector, X[Y == "benign"], Y[Y == "benign"])
     with pytest.raises(ValueError, match="got 83 rows and 82 labels"):
         SignaturePathDisplay.from_estimator(selector, X, Y[1:])
+    with pytest.raises(ValueError, match="Negative values"):
+        SignaturePathDisplay.from_estimator(selector, X, Y, sample_weight=np.linspace(-1, 1, 83))
     with pytest.raises(ValueError, match="10 features"):
         SignaturePathDisplay.from_estimator(selector, X[:, 1:], Y)
+
+
+def test_the_strongest_dimension_kept_alone_is_no_sign_of_other_data():
+    factor = np.random.default_rng(0).normal(size=(83, 1))
+    correlated = factor + np.random.default_rng(11).normal(size=(83, 6))
+    labels = factor[:, 0] + NOISE > 0
+    with pytest.warns(UserWarning, match="C=0.0001 selects no dimension"):
+        selector = SparseSignatureSelector(1e-4, n_Cs=4).fit(correlated, labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        display = SignaturePathDisplay.from_estimator(selector, correlated, labels)
+    assert display.signature.size == 1
+    assert np.count_nonzero(display.weights[display.Cs == selector.C_]) > 1  # the path does not pass through it
+
+
+def test_the_picture_is_that_of_the_fit_whatever_parameters_are_set_since():
+    chosen = SparseSignatureSelector(n_Cs=3).fit(X, Y).set_params(C=0.2, per_magnification=True)
+    display = SignaturePathDisplay.from_estimator(chosen, X, Y)
+    np.testing.assert_array_equal(display.Cs, chosen.Cs_)
+    assert display.loss_ax_ is not None
+    with pytest.warns(UserWarning, match="does not pass through the weights"):
+        SignaturePathDisplay.from_estimator(chosen, X[::2], Y[::2])
+    given = SparseSignatureSelector(0.2, n_Cs=3).fit(X, Y).set_params(C="cv")
+    assert SignaturePathDisplay.from_estimator(given, X, Y).loss_ax_ is None
 
 
 def test_the_invariant_signature_is_brought_out_on_the_path_of_all_magnifications():

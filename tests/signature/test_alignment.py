@@ -104,6 +104,14 @@ def test_the_matching_is_the_best_of_all():
     np.testing.assert_allclose(np.abs(correlation), table[range(4), matched])
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_the_unit_of_an_embedding_does_not_matter_up_to_the_ends_of_the_floats(unit):
+    copy, order, _ = permuted_copy(embed())
+    matched, correlation = match_dimensions(copy * unit, embed())
+    np.testing.assert_array_equal(matched, order)
+    np.testing.assert_allclose(correlation, match_dimensions(copy, embed()).correlation)
+
+
 def test_dead_dimensions_get_the_partners_left_over_without_correlation():
     reference = embed(n_features=5)
     copy, order, _ = permuted_copy(reference)

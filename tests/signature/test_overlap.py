@@ -169,14 +169,31 @@ def test_nothing_to_compare_has_no_p_value(signatures):
     assert np.isnan(signature_overlap_test(signatures, 3)).all()
 
 
+@pytest.mark.parametrize("nested", [[[0, 1], [2, 3]], [[]], 2, {1, 2}])
+def test_a_signature_is_a_flat_list(nested):
+    with pytest.raises(ValueError, match="Signature 1 must be a flat list of dimension indices"):
+        jaccard_matrix([[0], nested])
+
+
+@pytest.mark.parametrize("n_features", [2.5, 0, -1, "5", None])
+def test_a_number_of_dimensions_is_an_integer_of_at_least_1(n_features):
+    with pytest.raises(ValueError, match=r"`n_features` must be an integer of at least 1, got .*; give the dimensions"):
+        signature_stability([[], []], n_features)
+    with pytest.raises(ValueError, match="`n_features` must be an integer of at least 1"):
+        signature_overlap_test([[], []], n_features)
+    with pytest.raises(ValueError, match="`n_features` must be an integer of at least 1"):
+        expected_jaccard(0, 0, n_features)
+
+
 def test_errors_say_what_came():
     with pytest.raises(ValueError, match="`n_permutations` must be an integer of at least 1, got 0"):
         signature_overlap_test([[0], [1]], 5, n_permutations=0)
-    with pytest.raises(ValueError, match=r"holds index 5, but `n_features` is 5"):
+    with pytest.raises(ValueError, match=r"holds index 5, but `n_features` is 5; give the dimensions of the whole"):
         signature_stability([[0], [5]], 5)
     with pytest.raises(ValueError, match=r"numpy\.flatnonzero"):
         jaccard_matrix([[True, False, True]])
-    with pytest.raises(ValueError, match="does not fit"):
-        expected_jaccard(6, 2, 5)
+    for size in (6, -1, 1.5):
+        with pytest.raises(ValueError, match=f"signature of {size} dimensions does not fit .*; a size is an integer"):
+            expected_jaccard(size, 2, 5)
     with pytest.raises(ValueError, match="between 0 and 1"):
         signature_stability([[0], [1]], 5, confidence_level=95)

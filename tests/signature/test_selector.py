@@ -158,6 +158,32 @@ def test_balanced_class_weight_moves_the_intercept_to_zero_prior():
     np.testing.assert_allclose(balanced.coef_, by_hand.coef_, atol=1e-7)
 
 
+def test_a_negative_class_weight_is_refused_by_class_and_factor():
+    X, y, *_ = informative()
+    for factor, words in [(-1, "-1"), (np.nan, "nan"), (np.inf, "inf")]:
+        with pytest.raises(ValueError, match=rf"of at least 0, got {words} for class 'malignant'; give a positive"):
+            SparseSignatureSelector(C=0.3, class_weight={"malignant": factor, "benign": 1}).fit(X, y)
+    with pytest.raises(ValueError, match=r"leaves no weight to the classes \['malignant'\]"):
+        SparseSignatureSelector(C=0.3, class_weight={"malignant": 0, "benign": 1}).fit(X, y)
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_a_class_without_sample_weight_is_named(class_weight):
+    X, y, *_ = informative(n_features=5)
+    with pytest.raises(ValueError, match=r"leaves no weight to the classes \['benign'\]; drop them"):
+        SparseSignatureSelector(C=0.3, class_weight=class_weight).fit(X, y, sample_weight=y == "malignant")
+
+
+@pytest.mark.filterwarnings("ignore:The cross-validated loss is lowest at the largest")
+def test_a_refit_in_another_mode_leaves_nothing_of_the_one_before():
+    X, y, _, magnification = informative(n_features=5)
+    selector = SparseSignatureSelector(n_Cs=3, per_magnification=True).fit(X, y, magnification=magnification)
+    assert len(selector.Cs_) == 3
+    selector.set_params(C=0.3, per_magnification=False).fit(X, y)
+    fresh = SparseSignatureSelector(C=0.3).fit(X, y)
+    assert vars(selector).keys() == vars(fresh).keys()
+
+
 def test_per_magnification_keeps_the_intersection():
     X, y, _, magnification = informative()
     selector = SparseSignatureSelector(C=0.3, per_magnification=True).fit(X, y, magnification=magnification)

@@ -212,7 +212,7 @@ def test_permuted_columns_have_permuted_probabilities():
     selector = StableSignatureSelector(max_features=5, **FEW)
     plain = clone(selector).fit(X, y, patient=patient).selection_probabilities_
     permuted = clone(selector).fit(X[:, order], y, patient=patient).selection_probabilities_
-    np.testing.assert_allclose(permuted, plain[order], atol=0.1)  # one half-sample: columns that enter together
+    np.testing.assert_array_equal(permuted, plain[order])
 
 
 @pytest.mark.parametrize("fdr", [None, 0.5])
@@ -271,8 +271,6 @@ def test_no_half_sample_selects_more_than_the_path_may_hold():
         with pytest.warns(UserWarning, match="No dimension") if q == 1 else nullcontext():
             selector = StableSignatureSelector(max_features=q, **FEW).fit(X, y, patient=patient)
         assert selector.selection_probabilities_.sum() <= q + 1e-9
-    assert stable._strongest(np.array([0.5, 0.0, 2.0, 1.0]), 2).tolist() == [False, False, True, True]
-    assert stable._strongest(np.array([0.5, 0.0, 0.0]), 2).tolist() == [True, False, False]
 
 
 def test_a_grid_search_over_the_threshold_in_a_routed_pipeline():
@@ -301,12 +299,40 @@ def test_frames_keep_their_names_and_a_pickle_its_signature():
 
 def test_single_precision_is_kept_and_selects_the_same():
     X, y, patient = informative()
+    X = X.astype(np.float32)
     single, double = (
         StableSignatureSelector(max_features=4, **FEW).fit(X.astype(dtype), y, patient=patient)
         for dtype in (np.float32, np.float64)
     )
-    np.testing.assert_allclose(single.selection_probabilities_, double.selection_probabilities_, atol=0.1)
-    assert single.transform(X.astype(np.float32)).dtype == np.float32
+    np.testing.assert_array_equal(single.selection_probabilities_, double.selection_probabilities_)
+    assert single.transform(X).dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_half_has_mean_0_and_the_divisor_for_its_spread_whatever_the_means(dtype):
+    rng = np.random.default_rng(0)
+    X = np.asfortranarray((rng.normal(size=(501, 5)) * [1, 10, 100, 1, 1] + [0, -1e4, 1e5, 3, 0]).astype(dtype))
+    X[:, 3], X[:, 4] = 0.1, -1 / 3
+    rows, divisor = np.flatnonzero(rng.uniform(size=501) < 0.5), rng.uniform(0.5, 1, 5)
+    half = stable._scaled_half(X, rows, divisor, True)
+    expected = StandardScaler().fit_transform(X[rows].astype(float)) * divisor
+    np.testing.assert_allclose(half[:, :3], expected[:, :3], atol=1e-4 if dtype == np.float32 else 1e-11)
+    assert not half[:, 3:].any()
+    assert half.dtype == dtype
+    assert half.flags.f_contiguous
+    as_given = stable._scaled_half(X, rows, divisor, False)
+    np.testing.assert_allclose(as_given, (X[rows] - X[rows].mean(axis=0, dtype=float)) * divisor, rtol=1e-4, atol=0.01)
+
+
+def test_a_refit_in_the_other_mode_forgets_what_this_mode_does_not_set():
+    X, y, patient = informative(n_informative=4)
+    selector = StableSignatureSelector(max_features=6, **FEW).fit(X, y, patient=patient)
+    selector.set_params(fdr=0.5).fit(X, y, patient=patient)
+    assert sorted(vars(selector)) == sorted(vars(clone(selector).fit(X, y, patient=patient)))
+    assert not hasattr(selector, "expected_false_positives_")
+    selector.set_params(fdr=None).fit(X, y, patient=patient)
+    assert sorted(vars(selector)) == sorted(vars(clone(selector).fit(X, y, patient=patient)))
+    assert not hasattr(selector, "knockoff_statistics_")
 
 
 def test_constant_columns_more_dimensions_than_samples_and_separable_classes():
@@ -422,12 +448,49 @@ def test_knockoffs_of_few_samples_and_constant_columns():
     assert not gaussian_knockoffs(np.zeros((5, 2)), np.arange(5), np.random.RandomState(0)).any()
 
 
+@pytest.mark.parametrize("constant", [0.1, 0.3, 1 / 3, 0.1 + np.resize([0, 2e-17], 700)])
+def test_a_constant_column_leaves_the_other_knockoffs_as_they_are(constant):
+    X = correlated(700, 6)
+    # Scaled, such a column is some 1e-16, not 0, and would be an axis without variance among the others.
+    scaled = StandardScaler().fit_transform(np.column_stack([X, np.broadcast_to(constant, 700)]))
+    assert scaled[:, 6].any()
+    alone, beside = (
+        gaussian_knockoffs(each, np.arange(700), np.random.RandomState(0)) for each in (scaled[:, :6], scaled)
+    )
+    np.testing.assert_array_equal(beside[:, :6], alone)
+    np.testing.assert_array_equal(beside[:, 6], scaled[:, 6])
+
+
+def test_a_constant_dimension_changes_no_knockoff_statistic():
+    X, y, patient = informative(n_patients=80, n_informative=4, seed=1)
+    selector = StableSignatureSelector(fdr=0.3, max_features=7, **FEW)
+    alone = clone(selector).fit(X, y, patient=patient).knockoff_statistics_
+    beside = clone(selector).fit(np.column_stack([X, np.full(len(X), 0.1)]), y, patient=patient).knockoff_statistics_
+    np.testing.assert_array_equal(beside, np.append(alone, 0))
+
+
+@pytest.mark.filterwarnings("ignore:No dimension:UserWarning")
+def test_equal_evidence_has_equal_knockoff_statistics(monkeypatch):
+    # Of 10 half-samples 8 and 7 select the dimensions, 2 and 1 their knockoffs: 0.8 - 0.2 > 0.7 - 0.1 in floats.
+    def halves_that_select(X, label, rows, *_):
+        return np.array([8, 7, 2, 1]) > next(half_number), []
+
+    half_number = iter(range(10))
+    monkeypatch.setattr(stable, "_select", halves_that_select)
+    X, y, patient = informative(n_features=2)
+    selector = StableSignatureSelector(fdr=0.5, **FEW).fit(X, y, patient=patient)
+    assert np.abs(selector.knockoff_statistics_).tolist() == [0.6, 0.6]  # chance says which of a pair comes first
+
+
 def test_knockoff_threshold_by_hand():
     statistics = np.array([0.9, 0.8, 0.8, 0.5, 0.4, -0.1, 0.1, 0.0])
     assert knockoff_threshold(statistics, 0.25) == 0.4  # (1 + 0) / 5
     assert knockoff_threshold(statistics, 0.35) == 0.1  # (1 + 1) / 6
     assert knockoff_threshold(statistics, 0.19) == np.inf
     assert knockoff_threshold(np.zeros(3), 0.5) == np.inf
+    # (1 + 28) / 100 is 0.29, but 0.29 x 100 is a little less than 29
+    assert knockoff_threshold(np.repeat([0.5, -0.5], [100, 28]), 0.29) == 0.5
+    assert knockoff_threshold(np.repeat([0.5, -0.5], [100, 29]), 0.29) == np.inf
 
 
 def test_dimensions_that_beat_their_knockoffs_are_the_informative_ones():
@@ -440,8 +503,8 @@ def test_dimensions_that_beat_their_knockoffs_are_the_informative_ones():
         selector.signature_, np.flatnonzero(selector.knockoff_statistics_ >= selector.threshold_)
     )
     assert not hasattr(selector, "expected_false_positives_")
-    with pytest.warns(UserWarning, match="which takes at least 20 that do: the signature is empty"):
-        assert clone(selector).set_params(fdr=0.05).fit(X, y, patient=patient).threshold_ == np.inf
+    with pytest.warns(UserWarning, match="which takes at least 49 that do: the signature is empty"):
+        assert clone(selector).set_params(fdr=1 / 49).fit(X, y, patient=patient).threshold_ == np.inf
 
 
 @pytest.mark.filterwarnings("ignore:No dimension:UserWarning")

@@ -6,7 +6,7 @@ import pandas as pd
 from sklearn_magdg.inspection._style import require_matplotlib
 from sklearn_magdg.signature import expected_jaccard, jaccard_matrix, signature_stability
 
-UNEQUAL = 0.05  # spread of the chance level over pairs of sizes beyond which one number misleads
+UNEQUAL = 0.01  # spread of the chance level over pairs of sizes beyond which one number misleads
 
 
 class SignatureOverlapDisplay:

@@ -174,7 +174,7 @@ class SelectionProbabilityDisplay:
         self.ax_.set(xlabel="rank of the dimension", ylabel=self.value_name, ylim=(min(0, self.values.min()), 1))
         self.ax_.set(xscale="log" if logarithmic else "linear", xlim=(0.8 if logarithmic else 0.3, n_features + 0.7))
         self.ax_.xaxis.set_major_formatter("{x:,.0f}")
-        self.ax_.legend(loc="upper right", frameon=False, fontsize="small")
+        self.ax_.legend(loc="upper right", facecolor="white", framealpha=0.9, edgecolor="none", fontsize="small")
         self.ax_.set_title(wrap_to_axes(self.ax_, [self._title()], "medium"), fontsize="medium", loc="left", pad=10)
         self.ax_.spines[["top", "right"]].set_visible(False)
 

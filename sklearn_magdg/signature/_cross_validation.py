@@ -28,6 +28,12 @@ def make_splits(cv, rows, random_state):
 
 def _deal(rows, n_folds, random_state):
     """Folds of the samples that have weight: one without is left out, not a place in a fold."""
+    sizes = units_by_class(rows)
+    if n_folds > min(sizes.values()):
+        raise ValueError(
+            f"`cv={n_folds}` needs {n_folds} {unit_name(rows)} in every class{rows.where}, got {sizes}; use fewer "
+            f"folds."
+        )
     folds = StratifiedKFold if rows.patient is None else StratifiedGroupKFold
     folds = folds(n_folds, shuffle=random_state is not None, random_state=random_state)
     kept = np.flatnonzero(rows.weight)
@@ -37,14 +43,24 @@ def _deal(rows, n_folds, random_state):
 
 def default_n_folds(rows):
     """5 folds, or as many as the smallest class has samples (patients)."""
-    unit, noun = (np.arange(len(rows.y)), "samples") if rows.patient is None else (rows.patient, "patients")
-    sizes = [len(np.unique(unit[(rows.y == code) & (rows.weight > 0)])) for code in range(len(rows.classes))]
-    if min(sizes) < 2:
+    sizes = units_by_class(rows)
+    if min(sizes.values()) < 2:
         raise ValueError(
-            f'`C="cv"` needs at least 2 {noun} in every class{rows.where}, got '
-            f"{dict(zip(rows.classes.tolist(), sizes, strict=True))}; give a number for `C` instead."
+            f'`C="cv"` needs at least 2 {unit_name(rows)} in every class{rows.where}, got {sizes}; give a number for '
+            f"`C` instead."
         )
-    return min(DEFAULT_FOLDS, *sizes)
+    return min(DEFAULT_FOLDS, *sizes.values())
+
+
+def unit_name(rows):
+    return "samples" if rows.patient is None else "patients"
+
+
+def units_by_class(rows):
+    """Number of samples (patients) with weight by label."""
+    unit = np.arange(len(rows.y)) if rows.patient is None else rows.patient
+    sizes = [len(np.unique(unit[(rows.y == code) & (rows.weight > 0)])) for code in range(len(rows.classes))]
+    return dict(zip(rows.classes.tolist(), sizes, strict=True))
 
 
 def _warn_shared_patients(splits, patient):

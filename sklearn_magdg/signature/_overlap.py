@@ -266,7 +266,7 @@ def _check_indices(signature, position):
     if indices.ndim != 1 or not integers or indices.min(initial=0) < 0:
         raise ValueError(
             f"Signature {position} must be a flat list of dimension indices (integers of at least 0), got "
-            f"{signature!r}; turn a mask into indices with `numpy.flatnonzero`."
+            f"{signature!r}; turn a mask into indices with `numpy.flatnonzero`, of a dict give the `values()`."
         )
     return np.unique(indices).astype(np.intp)
 

@@ -130,7 +130,8 @@ def compute_path(X, y, *, Cs=None, n_Cs=30, sample_weight=None, tol=1e-6, max_it
     if not 0 < tol < np.inf:
         raise ValueError(f"`tol` must be a finite number greater than 0, got {tol!r}; 1e-6 is the default.")
     X, Y, weight = _check_training_data(X, y, sample_weight)
-    model = LinearModel(X, Y, weight)
+    with _blas_threads(X.size):
+        model = LinearModel(X, Y, weight)
     Cs = default_grid(model, n_Cs) if Cs is None else _check_grid(Cs)
     path = follow(model, Cs, tol=tol, max_iter=max_iter, max_features=max_features)
     warn_if_not_converged(path, tol, max_iter)

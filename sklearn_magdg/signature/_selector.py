@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from sklearn_magdg._metadata import as_column, encode, encode_magnification
+from sklearn_magdg._words import counted
 from sklearn_magdg.model_selection import LeaveOneMagnificationOut
 from sklearn_magdg.signature._cross_validation import LOSSES, choose, cross_validated_losses, make_splits
 from sklearn_magdg.signature._path import default_grid, follow, warn_if_not_converged
@@ -127,7 +128,8 @@ class SparseSignatureSelector(SignatureSupportMixin, BaseEstimator):
     pipeline, whose folds train the encoder anew.
 
     **Across magnifications.** Selected everywhere does not mean pointing the same way everywhere: a dimension whose
-    weight changes sign between magnifications (`magnification_coef_`) is no invariant one.
+    weight changes sign between magnifications (`magnification_coef_`) is no invariant one, and warns. Magnifications
+    share dimensions by chance too: `signature_overlap_test(selector.magnification_signatures_.values(), n_features)`.
 
     In the folds `C` is multiplied by the ratio of total to training weight, so that the penalty per sample is
     that of the final fit. "cv" scores with the sample weights, and counts every fold alike.
@@ -304,6 +306,7 @@ class SparseSignatureSelector(SignatureSupportMixin, BaseEstimator):
         self.signature_ = shared if shared.size else self._strongest(coef)
         self.n_signature_ = len(self.signature_)
         self.coef_ = np.where(self._get_support_mask(), coef, 0.0)
+        _warn_of_turning_weights(self.signature_, list(self.magnification_coef_.values()))
 
     def _strongest(self, coef):
         warnings.warn(
@@ -407,4 +410,15 @@ def _warn_if_at_the_end(losses, where):
             f"The cross-validated loss is lowest at the largest of {len(losses)} values of `C`{where}: its minimum may "
             f"lie beyond. That is usual in the embedding of an encoder trained on these patients, where the classes "
             f"are perfectly separable: choose on patients that it has not seen, or give a number for `C`."
+        )
+
+
+def _warn_of_turning_weights(signature, coefs):
+    signs = np.sign(coefs)[:, :, signature]  # (magnifications, classes, dimensions)
+    turning = signature[np.any(signs.max(axis=0) - signs.min(axis=0) == 2, axis=0)]
+    if turning.size:
+        shown = ", ".join(map(str, turning[:10])) + (", ..." if turning.size > 10 else "")
+        warnings.warn(
+            f"{turning.size} of {counted(len(signature), 'dimension')} of the shared signature ({shown}) have weights "
+            f"of both signs, depending on the magnification: they are no invariant ones (see `magnification_coef_`)."
         )

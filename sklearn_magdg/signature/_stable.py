@@ -108,7 +108,8 @@ class StableSignatureSelector(SignatureSupportMixin, BaseEstimator):
     Knockoffs are Gaussian and equi-correlated. They assume normal dimensions whose covariance is estimated well
     (Ledoit-Wolf, so that fewer samples than dimensions will do) and that vary between patients and within patients in
     one proportion; where that fails, the promise is an approximation. The more the dimensions correlate, the more a
-    knockoff resembles its original and the fewer are selected.
+    knockoff resembles its original and the fewer are selected. Knockoffs are drawn once per fit, and with fewer
+    patients than dimensions the signature may be another, or empty, with another `random_state`: look at several.
 
     `magnification` is accepted, so that a pipeline can route it, and checked, but plays no part: a patient brings the
     images of all its magnifications into one half.

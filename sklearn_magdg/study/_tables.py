@@ -85,11 +85,13 @@ def overlap_warning(summary):
     apart = [method for method in summary["methods"] if method not in summary["frozen"]]
     if not apart:
         return None
+    shared = any(has_overlap(summary, method, "shared_encoder") for method in apart)
+    one = "the shared encoder" if shared else "an encoder that all folds share"
     return (
         f"The encoders of {', '.join(apart)} are trained apart, one per fold, and the axes of such encoders are not "
         "comparable: overlap near chance may mean no more than that their axes differ, and overlap above it that all "
-        "started from the same random weights. Read from the shared encoder how stable signatures are, or from a "
-        "frozen one, which has the same axes in every fold."
+        f"started from the same random weights. Read from {one} how "
+        "stable signatures are, or from a frozen one, which has the same axes in every fold."
     )
 
 

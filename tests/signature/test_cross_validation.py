@@ -127,6 +127,13 @@ def test_a_fold_trained_without_weight_is_refused():
         SparseSignatureSelector(cv=[(range(60), range(60, 120))], n_Cs=2).fit(X, y, sample_weight=weight)
 
 
+def test_more_folds_than_patients_of_a_class_are_refused():
+    X, y, patient, _ = noisy()
+    y = np.where(patient < 3, "malignant", "benign")
+    with pytest.raises(ValueError, match=r"`cv=4` needs 4 patients in every class, got .*'malignant': 3.*; use fewer"):
+        SparseSignatureSelector(cv=4).fit(X, y, patient=patient)
+
+
 def test_folds_that_do_not_converge_are_reported_once():
     X, y, *_ = noisy()
     selector = SparseSignatureSelector(max_iter=1, tol=1e-12)

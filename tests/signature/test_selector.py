@@ -175,6 +175,7 @@ def test_a_class_without_sample_weight_is_named(class_weight):
 
 
 @pytest.mark.filterwarnings("ignore:The cross-validated loss is lowest at the largest")
+@pytest.mark.filterwarnings("ignore:.* have weights of both signs")
 def test_a_refit_in_another_mode_leaves_nothing_of_the_one_before():
     X, y, _, magnification = informative(n_features=5)
     selector = SparseSignatureSelector(n_Cs=3, per_magnification=True).fit(X, y, magnification=magnification)
@@ -236,7 +237,8 @@ def test_every_magnification_has_its_own_penalty_and_coefficients():
 def test_a_weight_that_changes_sign_shows_in_the_coefficients_of_the_magnifications():
     X, y, metadata = planted()
     X[metadata["magnification"] == "100X", 0] *= -1
-    selector = SparseSignatureSelector(C=0.1, per_magnification=True).fit(X, y, **metadata)
+    with pytest.warns(UserWarning, match=r"1 of 1 dimension of the shared signature \(0\) have weights of both signs"):
+        selector = SparseSignatureSelector(C=0.1, per_magnification=True).fit(X, y, **metadata)
     assert selector.signature_.tolist() == [0]
     assert selector.magnification_coef_["40X"][0, 0] > 0.1
     assert selector.magnification_coef_["100X"][0, 0] < -0.1

@@ -44,7 +44,7 @@ _ = SelectionProbabilityDisplay.from_estimator(stable)
 # %%
 # Is that so on average? Five other studies: the fewer false dimensions are allowed, the more true ones are missed.
 # `fdr` allows a share of the signature instead of a number, found with decoys (knockoffs) that every dimension has to
-# beat; it takes images for independent, which those of a patient are not, so that the share is only about right.
+# beat; these resemble the dimensions as far as their covariance is known, so that the share is only about right.
 selectors = {
     "lowest cross-validated loss": sparse,
     "stable, 1 false dimension allowed": stable,

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_magdg._words import counted
 from sklearn_magdg.inspection._selector_path import follow_anew, position_of
 from sklearn_magdg.inspection._style import COLOURS, dimension_names, require_matplotlib
 from sklearn_magdg.signature import SparseSignatureSelector
@@ -285,7 +286,7 @@ class SignaturePathDisplay:
             lines.setdefault(best, ("lowest loss", ":"))
         for (C, (words, dash)), ax in ((each, ax) for each in lines.items() for ax in panels):
             n_dimensions = np.count_nonzero(self.weights[np.argmin(np.abs(self.Cs - C))])
-            label = f"{words}: C = {C:.3g}\n({n_dimensions:,} dimensions)"
+            label = f"{words}: C = {C:.3g}\n({counted(n_dimensions, 'dimension')})"
             ax.axvline(C, color="black", linewidth=1.2, linestyle=dash, label=label)
 
     def _add_legend(self):

@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from sklearn_magdg._metadata import as_column, encode, encode_magnification
-from sklearn_magdg._words import counted
+from sklearn_magdg._words import counted, shorten
 from sklearn_magdg.model_selection import LeaveOneMagnificationOut
 from sklearn_magdg.signature._cross_validation import LOSSES, choose, cross_validated_losses, make_splits
 from sklearn_magdg.signature._path import default_grid, follow, warn_if_not_converged
@@ -417,8 +417,7 @@ def _warn_of_turning_weights(signature, coefs):
     signs = np.sign(coefs)[:, :, signature]  # (magnifications, classes, dimensions)
     turning = signature[np.any(signs.max(axis=0) - signs.min(axis=0) == 2, axis=0)]
     if turning.size:
-        shown = ", ".join(map(str, turning[:10])) + (", ..." if turning.size > 10 else "")
         warnings.warn(
-            f"{turning.size} of {counted(len(signature), 'dimension')} of the shared signature ({shown}) have weights "
+            f"{turning.size} of {counted(len(signature), 'dimension')} of the shared signature ({shorten(turning)}) have weights "
             f"of both signs, depending on the magnification: they are no invariant ones (see `magnification_coef_`)."
         )

@@ -231,8 +231,10 @@ def test_the_path_does_not_write_into_its_input():
     X, y = problem()
     for order in "CF":
         X = np.asarray(X, order=order)
+        before = X.copy()
         X.flags.writeable = False
         signature_path(X, y)
+        np.testing.assert_array_equal(X, before)
 
 
 @pytest.mark.parametrize("distance", [1e-4, 1e-7])

@@ -418,6 +418,6 @@ def _warn_of_turning_weights(signature, coefs):
     turning = signature[np.any(signs.max(axis=0) - signs.min(axis=0) == 2, axis=0)]
     if turning.size:
         warnings.warn(
-            f"{turning.size} of {counted(len(signature), 'dimension')} of the shared signature ({shorten(turning)}) have weights "
-            f"of both signs, depending on the magnification: they are no invariant ones (see `magnification_coef_`)."
+            f"{turning.size} of {counted(len(signature), 'dimension')} of the shared signature ({shorten(turning)}) have "
+            f"weights of both signs, depending on the magnification: they are no invariant ones (see `magnification_coef_`)."
         )

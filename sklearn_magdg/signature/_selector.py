@@ -417,7 +417,8 @@ def _warn_of_turning_weights(signature, coefs):
     signs = np.sign(coefs)[:, :, signature]  # (magnifications, classes, dimensions)
     turning = signature[np.any(signs.max(axis=0) - signs.min(axis=0) == 2, axis=0)]
     if turning.size:
+        shared = f"{turning.size} of {counted(len(signature), 'dimension')} of the shared signature"
         warnings.warn(
-            f"{turning.size} of {counted(len(signature), 'dimension')} of the shared signature ({shorten(turning)}) have "
-            f"weights of both signs, depending on the magnification: they are no invariant ones (see `magnification_coef_`)."
+            f"{shared} ({shorten(turning)}) have weights of both signs, depending on the magnification: they are no "
+            f"invariant ones (see `magnification_coef_`)."
         )

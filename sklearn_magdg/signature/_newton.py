@@ -31,9 +31,7 @@ class LinearModel:
         self.Y, self.weight = Y, weight  # (n, k), (n,)
         intercept = _null_intercept(np.average(Y, axis=0, weights=weight))
         self.move_to(np.zeros((Y.shape[1], X.shape[1])), intercept, np.tile(intercept, (len(Y), 1)))
-        self.null_gradient = self.columns.fine_gradient(
-            self.residual
-        )  # by all coefficients (k, p), of the model without any
+        self.null_gradient = self.columns.fine_gradient(self.residual)  # (k, p), of the model without coefficients
         self.quadratic, self.precision = None, np.float32
 
     def move_to(self, coef, intercept, scores):

@@ -56,8 +56,10 @@ def run_shared_encoder(model, data, plan, config):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         encoder = fit_method(model, data, plan.encoder)
+        used = np.unique(np.concatenate([choice.rows for choice in plan.choices]))
+        embedding = encoder.transform(data.images[used])
         signatures = [
-            choose_signature(encoder.transform(data.images[rows]), data, rows, config).signature_.tolist()
+            choose_signature(embedding[np.searchsorted(used, rows)], data, rows, config).signature_.tolist()
             for _, _, rows in plan.choices
         ]
     return {

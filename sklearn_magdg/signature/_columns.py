@@ -4,9 +4,12 @@ Products go through SciPy's BLAS, as the Cholesky factors of the solver do: NumP
 two take turns, the threads of one wait in the way of the other's.
 """
 
+from functools import cache
+
 import numpy as np
 from scipy.linalg import blas, get_blas_funcs
 from sklearn.utils import gen_batches
+from threadpoolctl import ThreadpoolController
 
 # Rows at a time, lest a large X be copied whole for a moment.
 CHUNK = 4096
@@ -14,6 +17,8 @@ CHUNK = 4096
 ROWS_PER_SUM = 256
 # Within them squares and their sums keep to the range of single precision.
 SMALLEST, LARGEST = 1e-15, 1e15
+# Below this size of X the products are so short that threads wait for each other longer than they work.
+SMALL = 50_000_000
 
 
 class Columns:
@@ -108,6 +113,16 @@ def _check_scale(reach):
             f"The largest number of `X` is {reach.max():.3g}, outside {SMALLEST:g} to {LARGEST:g}, where squares leave "
             f"the range of single precision: standardise `X`."
         )
+
+
+def blas_threads(size):
+    """Context that holds BLAS to one thread for an X of so few numbers that more would not be faster."""
+    return _blas().limit(limits=1 if size < SMALL else None, user_api="blas")
+
+
+@cache
+def _blas():
+    return ThreadpoolController()
 
 
 def left_product(left, matrix):

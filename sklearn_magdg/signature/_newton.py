@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_magdg.signature._columns import Columns, left_product, product
+from sklearn_magdg.signature._columns import Columns, blas_threads, left_product, product
 from sklearn_magdg.signature._quadratic import Quadratic, optimality_misses
 
 # A saturated sample has no curvature; this floor keeps the quadratic model bounded on separable data.
@@ -27,11 +27,12 @@ class LinearModel:
         kept = weight > 0
         if not kept.all():
             X, Y, weight = X[kept], Y[kept], weight[kept]
-        self.columns = Columns(X, weight)
         self.Y, self.weight = Y, weight  # (n, k), (n,)
         intercept = _null_intercept(np.average(Y, axis=0, weights=weight))
         self.move_to(np.zeros((Y.shape[1], X.shape[1])), intercept, np.tile(intercept, (len(Y), 1)))
-        self.null_gradient = self.columns.fine_gradient(self.residual)  # (k, p), of the model without coefficients
+        with blas_threads(X.size):
+            self.columns = Columns(X, weight)
+            self.null_gradient = self.columns.fine_gradient(self.residual)  # (k, p), of the model without coefficients
         self.quadratic, self.precision = None, np.float32
 
     def move_to(self, coef, intercept, scores):

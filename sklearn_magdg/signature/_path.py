@@ -1,7 +1,6 @@
 """The path of l1-penalised logistic and softmax regressions."""
 
 import warnings
-from functools import cache
 from numbers import Integral
 from typing import NamedTuple
 
@@ -10,16 +9,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import label_binarize
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_X_y
-from threadpoolctl import ThreadpoolController
 
+from sklearn_magdg.signature._columns import blas_threads
 from sklearn_magdg.signature._newton import LinearModel, minimise
 
 # The default grid starts where the first dimension has just entered and ends where, on embeddings, hundreds have.
 FIRST_ALPHA, LAST_ALPHA = 0.9, 0.01
 # Halvings of the interval of log C in which a path exceeds `max_features`.
 N_BISECTIONS = 6
-# Below this size of X the products are so short that threads wait for each other longer than they work.
-SMALL = 50_000_000
 
 
 class SignaturePath(NamedTuple):
@@ -130,8 +127,7 @@ def compute_path(X, y, *, Cs=None, n_Cs=30, sample_weight=None, tol=1e-6, max_it
     if not 0 < tol < np.inf:
         raise ValueError(f"`tol` must be a finite number greater than 0, got {tol!r}; 1e-6 is the default.")
     X, Y, weight = _check_training_data(X, y, sample_weight)
-    with _blas_threads(X.size):
-        model = LinearModel(X, Y, weight)
+    model = LinearModel(X, Y, weight)
     Cs = default_grid(model, n_Cs) if Cs is None else _check_grid(Cs)
     path = follow(model, Cs, tol=tol, max_iter=max_iter, max_features=max_features)
     warn_if_not_converged(path, tol, max_iter)
@@ -150,7 +146,7 @@ class FollowedPath(NamedTuple):
 
 def follow(model, Cs, *, tol, max_iter, max_features=None):
     """The path of `model` along ascending Cs, each fit started at the one before."""
-    with _blas_threads(model.columns.X.size):
+    with blas_threads(model.columns.X.size):
         points = _walk(model, Cs, tol, max_iter, max_features)
     return FollowedPath(*(np.array(each) for each in zip(*points, strict=True)))
 
@@ -222,15 +218,6 @@ def default_grid(model, n_Cs):
 def alpha_max(model):
     """The penalty at which the first dimension enters."""
     return np.abs(model.null_gradient).max() or 1.0
-
-
-def _blas_threads(size):
-    return _blas().limit(limits=1 if size < SMALL else None, user_api="blas")
-
-
-@cache
-def _blas():
-    return ThreadpoolController()
 
 
 def _check_options(**counts):

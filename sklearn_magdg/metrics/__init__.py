@@ -1,10 +1,14 @@
-"""Arrays to numbers: calibration, magnifications, patients, and scorers that know them."""
+"""Arrays to numbers: calibration, magnifications, patients, scorers that know them, and generated images."""
 
 from sklearn_magdg.metrics._bootstrap import patient_bootstrap, patient_bootstrap_difference
 from sklearn_magdg.metrics._brier import brier_decomposition, brier_score
 from sklearn_magdg.metrics._calibration import expected_calibration_error, smooth_calibration_error
+from sklearn_magdg.metrics._fid import frechet_inception_distance
+from sklearn_magdg.metrics._kid import kernel_inception_distance
 from sklearn_magdg.metrics._leakage import magnification_leakage
 from sklearn_magdg.metrics._magnification import by_magnification, worst_magnification
+from sklearn_magdg.metrics._manifold import generative_precision_recall
+from sklearn_magdg.metrics._memorisation import memorisation_test, nearest_training_images
 from sklearn_magdg.metrics._patient import (
     patient_brier_score,
     patient_recognition_rate,
@@ -25,8 +29,13 @@ __all__ = [
     "brier_score",
     "by_magnification",
     "expected_calibration_error",
+    "frechet_inception_distance",
+    "generative_precision_recall",
+    "kernel_inception_distance",
     "magnification_leakage",
     "make_magnification_scorer",
+    "memorisation_test",
+    "nearest_training_images",
     "neg_brier_scorer",
     "neg_patient_brier_scorer",
     "patient_bootstrap",

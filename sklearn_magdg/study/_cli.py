@@ -14,7 +14,13 @@ from rich.table import Table as RichTable
 
 from sklearn_magdg import __version__
 from sklearn_magdg.study._config import StudyConfig
-from sklearn_magdg.study._tables import magnification_name, overlap_warning, tables
+from sklearn_magdg.study._tables import (
+    difference_note,
+    difference_tables,
+    magnification_name,
+    overlap_warning,
+    tables,
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -196,27 +202,45 @@ def _run(config, out, fresh):
 
 
 def _finish(out):
-    import json
-
     from sklearn_magdg.study._report import write_report
+    from sklearn_magdg.study._results import read_summary
 
     page = write_report(out)
-    summary = json.loads((out / "summary.json").read_text())
-    for table in tables(summary):
+    summary = read_summary(out)
+    *scores, overlap = tables(summary)
+    _print_main(scores)
+    _print_main(difference_tables(summary), difference_note(summary))
+    _print_main([overlap], overlap_warning(summary))
+    console.print(f"\nAll tables and figures: {page}", highlight=False)
+
+
+def _print_main(tables, remark=None):
+    """The main ones of some tables, and what to know of them all."""
+    for table in tables:
         if table.is_main:
             _print_table(table)
-    warning = overlap_warning(summary)
-    if warning is not None:
-        console.print(f"\n{warning}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"\nAll tables and figures: {page}", highlight=False)
+    if remark is not None:
+        console.print(f"\n{remark}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_table(table):
     console.print(f"\n**{table.title}**: {table.note}\n", highlight=False, markup=False, soft_wrap=True)
-    shown = RichTable(*table.header, box=box.MARKDOWN)
+    columns = _columns_that_fit(table)
+    shown = RichTable(*(table.header[column] for column in columns), box=box.MARKDOWN)
     for row in table.rows:
-        shown.add_row(*row)
+        shown.add_row(*(row[column] for column in columns))
     console.print(shown, highlight=False)
+
+
+def _columns_that_fit(table):
+    """Numbers of the columns to print: a narrow terminal does without some, rather than cut all short."""
+    widths = [max(map(len, cells)) + len(" | ") for cells in zip(table.header, *table.rows, strict=True)]
+    columns = list(range(len(widths)))
+    for spare in table.spare:
+        if sum(widths[column] for column in columns) < console.width:
+            break
+        columns.remove(spare)
+    return columns
 
 
 class _Watch:

@@ -6,13 +6,20 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
 
 from sklearn_magdg.inspection import MagnificationScoreDisplay, ReliabilityDisplay, SignatureOverlapDisplay
-from sklearn_magdg.study._results import KINDS, RESULT_FILES
-from sklearn_magdg.study._tables import KIND_NAMES, has_overlap, magnification_name, overlap_warning, tables
+from sklearn_magdg.study._results import KINDS, RESULT_FILES, read_summary, read_table
+from sklearn_magdg.study._tables import (
+    KIND_NAMES,
+    difference_note,
+    difference_tables,
+    has_overlap,
+    magnification_name,
+    overlap_warning,
+    tables,
+)
 
 _FIGURE_SCORES = {"auc": "AUC", "brier": "Brier score (lower is better)"}
 
@@ -31,11 +38,13 @@ def write_report(out):
         raise ValueError(
             f"{out} holds no finished run ({', '.join(missing)} missing): run `magdg run --out {out}` to its end first."
         )
-    summary = json.loads((out / "summary.json").read_text())
+    summary = read_summary(out)
     *scores, overlap = tables(summary)
     page = _template().render(
         summary=summary,
         tables=scores,
+        differences=difference_tables(summary),
+        difference_note=difference_note(summary),
         overlap=overlap,
         overlap_warning=overlap_warning(summary),
         figures=[(title, note, _embed(file)) for title, note, file in draw_figures(out, summary)],
@@ -48,7 +57,7 @@ def write_report(out):
 
 def draw_figures(out, summary):
     """(title, note, file) of each figure of scores, in the order of the page."""
-    results, predictions = _read_table(out / "results.csv"), _read_table(out / "predictions.csv")
+    results, predictions = read_table(out / "results.csv"), read_table(out / "predictions.csv")
     drawings = [
         ("scores", "Scores by held-out magnification",
          "A small point is a patient fold, the large one their mean (the table pools the Brier score over images).",
@@ -73,11 +82,6 @@ def draw_heat_maps(out, summary):
             figure = _draw_overlap(signatures, summary, kind, methods)
             drawn.append((KIND_NAMES[kind], _save(figure, out / "figures" / f"signature_overlap_{kind}.png")))
     return drawn
-
-
-def _read_table(file):
-    # A magnification may be called "NA", a patient "007".
-    return pd.read_csv(file, dtype={"patient": str}, keep_default_na=False, na_values=[""])
 
 
 def _draw_scores(results):

@@ -12,6 +12,7 @@ from sklearn_magdg._files import whole_file
 from sklearn_magdg._metadata import sort_names
 from sklearn_magdg.metrics import expected_calibration_error
 from sklearn_magdg.signature import jaccard_matrix, signature_overlap_test, signature_stability
+from sklearn_magdg.study._comparison import compare_with_baseline
 
 RESULT_FILES = ("results.csv", "predictions.csv", "signatures.json", "summary.json")
 POOLED = ("brier", "ece")  # over all test images of a held-out magnification; the other scores are fold means
@@ -46,6 +47,20 @@ def write_results(done, frozen, data, config, out):
         with whole_file(out / name) as file:
             file.write(content.encode())
     return summary
+
+
+def read_summary(out):
+    """The summary of a finished run; what one of an earlier version lacks comes from its tables."""
+    summary = json.loads((out / "summary.json").read_text())
+    if "differences" not in summary:
+        results, predictions = read_table(out / "results.csv"), read_table(out / "predictions.csv")
+        summary["differences"] = _plain(compare_with_baseline(results, predictions, summary["settings"]["seed"]))
+    return summary
+
+
+def read_table(file):
+    """A table of a finished run: a magnification may be called "NA", a patient "007"."""
+    return pd.read_csv(file, dtype={"patient": str}, keep_default_na=False, na_values=[""])
 
 
 def results_frame(done):
@@ -118,6 +133,7 @@ def summarise(results, predictions, signatures, data, config):
         "held_out": held_out,
         "folds": [list(fold) for fold in dict.fromkeys(zip(results["held_out"], results["fold"], strict=True))],
         "table": score_table(results, predictions),
+        "differences": _plain(compare_with_baseline(results, predictions, config.seed)),
         "overlap": {method: _overlaps(signatures, method, config.seed) for method in methods},
         "paper": PAPER,
     }

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from sklearn_magdg.study._comparison import BASELINE, FEWEST_PATIENTS
 from sklearn_magdg.study._results import KINDS
 
 
@@ -11,6 +12,7 @@ class Table(NamedTuple):
     header: list
     rows: list
     is_main: bool = True  # printed at the end of a run; the report shows all
+    spare: tuple = ()  # numbers of the columns that a narrow terminal leaves out, the first one first
 
 
 # (key of the summary's table, title, format, better)
@@ -47,6 +49,25 @@ _OVERLAP_NOTE = (
     "in sample, reports 0.99 between its 100X and 200X folds for gradient reversal, near zero for the baseline"
 )
 
+_DIFFERENCE_NOTE = (
+    f"A difference is the method's score minus the {BASELINE}'s on the same test images; of the Brier score below 0 is "
+    "better. In brackets its 95 % interval from drawing test patients, which alone decides the verdict: helped or hurt "
+    "where it excludes 0, unclear where it holds 0. There is no interval and no verdict (–) with fewer than "
+    f"{FEWEST_PATIENTS} patients, or where a class has a single one. Rows of all folds pool their images for the Brier "
+    "score and average their AUC. The interval tells of other patients, not of other trainings: nets of another seed "
+    "would differ as well, so a single fold says little about a method. And it is too narrow with few patients: with "
+    "10 + 10 of them it excludes 0 for about 10 % of equally good models instead of 5 %, and more often with fewer "
+    "(docs/evaluation.rst), so that among many folds some exclude 0 by chance."
+)
+_DIFFERENCE_HEADER = [
+    "held out", "fold", "images", "patients",
+    "Brier, baseline", "Brier, method", "Brier, difference",
+    "AUC, baseline", "AUC, method", "AUC, difference",
+    "verdict",
+]  # fmt: skip
+_SPARE = (2, 4, 5, 7, 8, 9)  # images and the scores themselves, then the difference in AUC
+_PRINTED_FOLDS = 40  # in all tables of differences together; beyond that a run prints those of the GAN alone
+
 
 def tables(summary):
     """Score tables, signature tables and the overlap across folds."""
@@ -78,6 +99,62 @@ def _cell(row, key, form):
     text = format(row[key], form)
     spread = row.get(f"{key}_sd")
     return text if spread is None else f"{text} ± {spread:{form}}"
+
+
+def difference_tables(summary):
+    """For each method but the baseline a row per fold: where it helped, and where it hurt."""
+    n_folds = len(summary["folds"]) * len(summary["differences"])
+    return [
+        Table(
+            f"{method} against the {BASELINE}, fold by fold",
+            _count_folds([row for row in rows if row["fold"] is not None]),
+            _DIFFERENCE_HEADER,
+            [_difference_cells(row) for row in rows],
+            is_main=method == "gan" or n_folds <= _PRINTED_FOLDS,
+            spare=_SPARE,
+        )
+        for method, rows in summary["differences"].items()
+    ]
+
+
+def difference_note(summary):
+    """How to read the tables of differences; None where there are none."""
+    return _DIFFERENCE_NOTE if summary["differences"] else None
+
+
+def _count_folds(folds):
+    differences, verdicts = [row["brier_difference"] for row in folds], [row["verdict"] for row in folds]
+    better, worse = sum(each < 0 for each in differences), sum(each > 0 for each in differences)
+    helped, hurt = verdicts.count("helped"), verdicts.count("hurt")
+    without = f"; no interval in {verdicts.count(None)}" if None in verdicts else ""
+    return (
+        f"of {len(folds)} folds the Brier score is better than the {BASELINE}'s in {better} and worse in {worse}; the "
+        f"interval excludes 0 in {helped + hurt}: helped in {helped}, hurt in {hurt}{without}"
+    )
+
+
+def _difference_cells(row):
+    held_out = "all" if row["held_out"] is None else magnification_name(row["held_out"])
+    fold = "all" if row["fold"] is None else str(row["fold"])
+    brier = [_number(row[key], ".3f") for key in ("brier_baseline", "brier")]
+    difference = _number(row["brier_difference"], "+.3f")
+    if row["low"] is not None:
+        difference += f" ({row['low']:+.3f} to {row['high']:+.3f})"
+    auc = [_number(row["auc_baseline"], ".3f"), _number(row["auc"], ".3f"), _number(row["auc_difference"], "+.3f")]
+    return [
+        held_out,
+        fold,
+        str(row["n_test"]),
+        str(row["n_patients"]),
+        *brier,
+        difference,
+        *auc,
+        row["verdict"] or "–",
+    ]
+
+
+def _number(value, form):
+    return "–" if value is None else format(value, form)
 
 
 def overlap_warning(summary):

@@ -107,10 +107,16 @@ def test_a_manifest_is_studied_like_breakhis(tmp_path):
 
 def test_three_classes_get_a_probability_column_each(tmp_path):
     table = _manifest(tmp_path, labels=("a", "b", "c"), n_patients=24)
-    run_study(replace(BASELINE, data=table, held_out=(40,)), tmp_path / "run")
+    config = replace(BASELINE, data=table, held_out=(40,), methods=("baseline", "vrex"))
+    summary = run_study(config, tmp_path / "run")
     predictions = pd.read_csv(tmp_path / "run" / "predictions.csv")
     columns = ["y_proba_a", "y_proba_b", "y_proba_c"]
     np.testing.assert_allclose(predictions[columns].sum(axis=1), 1)
+    error = pd.Series(np.sum((predictions[columns].to_numpy() - np.eye(3)[predictions["y_true"]]) ** 2, axis=1))
+    brier = error.groupby([predictions["method"], predictions["fold"]]).mean()
+    for row in summary["differences"]["vrex"][:2]:
+        assert row["brier_difference"] == pytest.approx(brier["vrex", row["fold"]] - brier["baseline", row["fold"]])
+    assert "vrex against the baseline, fold by fold" in write_report(tmp_path / "run").read_text()
 
 
 @pytest.mark.parametrize(

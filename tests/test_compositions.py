@@ -16,7 +16,7 @@ from sklearn_magdg.signature import SparseSignatureSelector
 
 @pytest.fixture(scope="module")
 def tissue():
-    return make_histology(8, images_per_cell=2, magnifications=(40, 100, 200), image_size=16, random_state=0)
+    return make_histology(8, images_per_cell=2, magnifications=(40, 100, 200), image_size=32, random_state=0)
 
 
 @pytest.fixture

@@ -7,103 +7,59 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from skorch import NeuralNet
+from skorch.callbacks import EarlyStopping
 from torch import nn
-from torch.nn import functional as F
 
-from sklearn_magdg._metadata import as_column, encode_magnification, sort_names
+from sklearn_magdg._metadata import as_column, encode, encode_magnification, sort_names
 from sklearn_magdg._words import name_some
+from sklearn_magdg.estimators._adversarial_net import AdversarialNet, generating, players
 from sklearn_magdg.estimators._base import MAX_SEED
 from sklearn_magdg.estimators._callbacks import LogParts, StopIfNotFinite
-from sklearn_magdg.estimators._rows import read_labels
-from sklearn_magdg.estimators._sources import as_source
+from sklearn_magdg.estimators._generator_health import (
+    LogKID,
+    SampleJudge,
+    embedding_function,
+    spread_of_samples,
+    warn_of_lost_game,
+)
+from sklearn_magdg.estimators._rows import image_as_patient, read_labels
+from sklearn_magdg.estimators._sampling import sample_cells, settle
+from sklearn_magdg.estimators._sources import RowsOf, as_source
 from sklearn_magdg.estimators._state import unchanged_on_error
 from sklearn_magdg.estimators._training import (
     ShuffledBatches,
     TrainingData,
     completed_epochs,
-    load_batches,
+    kept_epoch,
     resolve_device,
+    run,
     seeded,
+    threads,
 )
+from sklearn_magdg.model_selection._holdout import patient_holdout
 from sklearn_magdg.modules import (
+    ADVERSARIAL_LOSSES,
+    AdversarialLoss,
     FeatureDiscriminator,
     FeatureGenerator,
     FeatureInput,
     ImageDiscriminator,
     ImageGenerator,
     diff_augment,
+    turn,
 )
 
-
-class AdversarialNet(NeuralNet):
-    """skorch's loop over a generator and a discriminator, each with its own Adam."""
-
-    def __init__(self, *args, batches=None, betas=(0.5, 0.999), augment=None, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.batches = batches
-        self.betas = betas
-        self.augment = augment
-
-    def initialize_optimizer(self, *args, **kwargs):
-        adam = {"lr": self.lr, "betas": self.betas}
-        self.generator_optimizer_ = torch.optim.Adam(self.module_["generator"].parameters(), **adam)
-        self.discriminator_optimizer_ = torch.optim.Adam(self.module_["discriminator"].parameters(), **adam)
-        return self
-
-    def get_iterator(self, dataset, training=False):
-        return load_batches(dataset, self.batches)
-
-    def train_step(self, batch, **fit_params):
-        self._set_training(True)
-        real, cell = batch[0].to(self.device), batch[1]["cell"].to(self.device)
-        generator, discriminator = self.module_["generator"], self.module_["discriminator"]
-        real = self.module_["input"](real)
-        z = torch.randn(len(cell), generator.latent_dim, device=self.device)
-        fake = generator(z, cell)
-
-        real_logits = discriminator(self._seen(real), cell)
-        fake_logits = discriminator(self._seen(fake.detach()), cell)
-        discriminator_loss = self.criterion_.discriminator_loss(real_logits, fake_logits)
-        self._update(self.discriminator_optimizer_, discriminator_loss)
-
-        discriminator.requires_grad_(False)  # the generator's step needs no gradient of these weights
-        generator_loss = self.criterion_.generator_loss(discriminator(self._seen(fake), cell))
-        self._update(self.generator_optimizer_, generator_loss)
-        discriminator.requires_grad_(True)
-
-        self.criterion_.parts = {
-            "generator_loss": generator_loss.detach(),
-            "discriminator_loss": discriminator_loss.detach(),
-            "real_score": real_logits.detach().sigmoid().mean(),
-            "fake_score": fake_logits.detach().sigmoid().mean(),
-        }
-        return {"loss": (generator_loss + discriminator_loss).detach(), "y_pred": None}
-
-    def _seen(self, images):
-        return images if self.augment is None else self.augment(images)
-
-    @staticmethod
-    def _update(optimizer, loss):
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-
-class AdversarialLoss(nn.Module):
-    """The non-saturating losses of Goodfellow et al. (2014, section 3) on logits."""
-
-    def discriminator_loss(self, real_logits, fake_logits):
-        return (F.softplus(-real_logits) + F.softplus(fake_logits)).mean()
-
-    def generator_loss(self, fake_logits):
-        return F.softplus(-fake_logits).mean()
+SMALLEST, LARGEST = 32, 128  # sides in pixels that four strided convolutions serve
 
 
 class DCGAN(BaseEstimator):
     """Generator of labelled images (or feature vectors), trained against a discriminator.
+
+    The published net and its first weights, rates and momenta (Radford et al. 2016), conditional by batch norms of the
+    generator and a projection of the discriminator, with what keeps it from learning a few hundred images by heart:
+    differentiable augmentation, turned and mirrored images, and a moving average of the generator.
 
     Parameters
     ----------
@@ -111,19 +67,44 @@ class DCGAN(BaseEstimator):
         Side in pixels of what it generates: a multiple of 16 from 32 to 128. Not used for 2-D X.
     latent_dim : int, default=64
         Length of the latent vectors.
-    width : int, default=32
-        Channels of the generator's last hidden layer; the others have 2, 4 and 8 times as many.
+    width : int, default=16
+        Channels of the generator's last hidden layer; the others have 2, 4 and 8 times as many. The published net has
+        64; on a CPU a narrow one that takes more steps in the same time is better.
     conditional : bool, default=True
         Whether it generates by class (and by magnification, where `fit` was given it).
     diff_augment : bool, default=True
         Whether the discriminator sees images through differentiable augmentation, which keeps it from
         learning a small training set by heart. Not used for 2-D X.
-    max_epochs : int, default=50
-    batch_size : int, default=64
+    flips : bool, default=True
+        Whether training images are turned by right angles and mirrored at random, all eight ways: a slide has no up.
+        Not used for 2-D X.
+    spectral_norm : bool, default=False
+        Whether the discriminator has spectral normalisation in place of batch norm.
+    loss : {"non-saturating", "hinge"}, default="non-saturating"
+        What the two nets play for.
+    ema_decay : float or None, default=0.99
+        Share, in [0, 1), that the generator's moving average keeps of itself in every step. The average is what
+        generates. None keeps the generator of the last step.
+    max_epochs : int, default=100
+    batch_size : int, default=16
     lr : float, default=2e-4
         Learning rate of both Adams.
     betas : pair of floats, default=(0.5, 0.999)
+    early_stopping : bool, default=False
+        Whether to set a class-stratified part of the patients aside, measure the KID of samples to their images after
+        every epoch, stop when it no longer falls, and keep the generator that had the lowest. On the training images
+        themselves a KID would reward memorising.
+    validation_fraction : float, default=0.15
+        Share of the patients of each class to set aside.
+    patience : int, default=10
+        Epochs without a lower KID after which the training stops.
+    kid_embedding : None, ImageEncoder or fitted transformer, default=None
+        Embedding that KID, and the spread of the samples, are measured in. A transformer of stored images is given as
+        ``FrozenEstimator(fitted)``, so that clones keep what it learned. None is ``ImageEncoder()``, a random net, or
+        for 2-D X the standardised features.
     device : str, default="auto"
+    n_jobs : int, default=None
+        Threads to compute and to decode image paths with, as in `CNNClassifier`.
     image_cache : str or os.PathLike, default=None
         Folder where images given by path are kept decoded, as in `CNNClassifier`.
     verbose : int, default=0
@@ -132,15 +113,34 @@ class DCGAN(BaseEstimator):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,) or None
+    cells_ : list of (class, magnification)
+        What it can generate; None stands where it is not conditional on one.
     history_ : list of dict
         Per epoch ``generator_loss``, ``discriminator_loss``, and the discriminator's mean output (0 to 1) on
-        real (``real_score``) and generated images (``fake_score``).
+        real (``real_score``) and generated images (``fake_score``); with early stopping ``kid``.
+    spread_ : float
+        How far apart samples of a class lie, in the mean over pairs, relative to training images of the same cells;
+        that of the class where it is smallest. Near 0 the generator has collapsed.
+    validation_patients_ : list
+        With early stopping, the patients set aside.
+    best_epoch_ : int
+        With early stopping, the epoch whose generator is kept.
+    n_features_in_ : int
+        For 2-D X.
     module_ : torch.nn.ModuleDict
+        The generator alone; what the discriminator knows of the training images is not kept.
+
+    Warns
+    -----
+    ConvergenceWarning
+        After the training, where samples lie far closer together than training images do (collapse) or the
+        discriminator tells real from generated images nearly always; each with what to change.
 
     References
     ----------
-    Radford et al. 2016, arXiv 1511.06434; conditional by projection: Miyato & Koyama 2018; differentiable
-    augmentation: Zhao et al. 2020.
+    Radford et al. 2016, arXiv 1511.06434; conditional batch norm: Dumoulin et al. 2017; projection: Miyato & Koyama
+    2018; differentiable augmentation: Zhao et al. 2020; spectral normalisation and hinge loss: Miyato et al. 2018;
+    moving average and its batch norms: Brock et al. 2019, section 4.1; KID: Binkowski et al. 2018.
 
     Examples
     --------
@@ -153,7 +153,7 @@ class DCGAN(BaseEstimator):
     (5, 32, 32, 3)
     """
 
-    __metadata_request__fit = {"magnification": True}
+    __metadata_request__fit = {"patient": True, "magnification": True}
 
     _parameter_constraints = {
         "image_size": [Integral],
@@ -161,11 +161,20 @@ class DCGAN(BaseEstimator):
         "width": [Interval(Integral, 1, None, closed="left")],
         "conditional": ["boolean"],
         "diff_augment": ["boolean"],
+        "flips": ["boolean"],
+        "spectral_norm": ["boolean"],
+        "loss": [StrOptions(set(ADVERSARIAL_LOSSES))],
+        "ema_decay": [None, Interval(Real, 0, 1, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
-        "betas": [tuple, list],
+        "betas": ["array-like"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "kid_embedding": [None, HasMethods(["transform"])],
         "device": [str],
+        "n_jobs": [None, Integral],
         "image_cache": [None, str, PathLike],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
@@ -176,14 +185,23 @@ class DCGAN(BaseEstimator):
         image_size=64,
         *,
         latent_dim=64,
-        width=32,
+        width=16,
         conditional=True,
         diff_augment=True,
-        max_epochs=50,
-        batch_size=64,
+        flips=True,
+        spectral_norm=False,
+        loss="non-saturating",
+        ema_decay=0.99,
+        max_epochs=100,
+        batch_size=16,
         lr=2e-4,
         betas=(0.5, 0.999),
+        early_stopping=False,
+        validation_fraction=0.15,
+        patience=10,
+        kid_embedding=None,
         device="auto",
+        n_jobs=None,
         image_cache=None,
         verbose=0,
         random_state=None,
@@ -193,24 +211,36 @@ class DCGAN(BaseEstimator):
         self.width = width
         self.conditional = conditional
         self.diff_augment = diff_augment
+        self.flips = flips
+        self.spectral_norm = spectral_norm
+        self.loss = loss
+        self.ema_decay = ema_decay
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
         self.betas = betas
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.kid_embedding = kid_embedding
         self.device = device
+        self.n_jobs = n_jobs
         self.image_cache = image_cache
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X, y=None, *, magnification=None):
+    def fit(self, X, y=None, *, patient=None, magnification=None):
         """Train generator and discriminator.
 
         Parameters
         ----------
         X : array-like
-            As in `CNNClassifier.fit`; images are brought to `image_size`.
+            As in `CNNClassifier.fit`; images are brought to `image_size`. Arrays of images must be square, and no
+            image may have a side below 32 pixels.
         y : array-like of shape (n,)
-            Labels; required when `conditional`.
+            Labels, of each at least two images; required when `conditional`.
+        patient : array-like of shape (n,), default=None
+            Patients, which early stopping keeps apart; as in `CNNClassifier.fit`.
         magnification : array-like of shape (n,), default=None
             When given and `conditional`, it generates by class and magnification.
 
@@ -221,21 +251,25 @@ class DCGAN(BaseEstimator):
         Raises
         ------
         ValueError
-            For an unsupported `image_size`, missing labels, or a loss that is no longer finite.
+            For an unsupported `image_size`, images too small or not square, missing labels, a class of one image, no
+            patient to set aside, or a loss that is no longer finite. What an earlier fit learned then stays as it was.
+        NotFittedError
+            When `kid_embedding` is not fitted.
+        KeyboardInterrupt
+            Raised again. After at least one completed epoch the generator is stored.
         """
         self._validate_params()
         with unchanged_on_error(self):
-            source = as_source(self, X, reset=True, image_size=self.image_size, image_cache=self.image_cache)
-            labels, cells = self._read_cells(len(source), y, magnification)
+            source = self._as_source(X)
+            cell_of_row = self._read_cells(len(source), y, magnification)
+            held_back = self._hold_back(cell_of_row, patient)
+            cells = _in_order(set(cell_of_row[~held_back]))
+            code = _codes_of(cell_of_row, cells)
             seed = check_random_state(self.random_state).randint(MAX_SEED)
-            with seeded(seed):
-                module = self._start_module(source, len(cells))
-                self.history_ = self._train(module, source, _codes_of(labels, cells))
-        self.module_ = module.eval()
-        self.cells_ = cells
-        self.cell_counts_ = np.bincount(_codes_of(labels, cells), minlength=len(cells))
-        self.classes_ = np.unique([cell[0] for cell in cells]) if self.conditional else None
-        self.input_shape_ = source.shape
+            with seeded(seed), threads(self.n_jobs):
+                interrupted = self._fit(source, code, cells, held_back)
+        if interrupted:
+            raise KeyboardInterrupt
         return self
 
     def sample(self, n, y=None, *, magnification=None, random_state=None):
@@ -266,78 +300,146 @@ class DCGAN(BaseEstimator):
             raise ValueError(f"`n` must be an integer of at least 1, got {n!r}.")
         rng = check_random_state(random_state)
         code = self._draw_cells(n, y, magnification, rng)
-        values = self._generate(code, rng.randint(MAX_SEED))
+        with threads(self.n_jobs):
+            values = sample_cells(self.module_, code, rng.randint(MAX_SEED), self.batch_size)
         return values, self._labels_of(code)
 
     def _validate_params(self):
         super()._validate_params()
-        if not 32 <= self.image_size <= 128 or self.image_size % 16:
-            raise ValueError(f"DCGAN's `image_size` must be a multiple of 16 from 32 to 128, got {self.image_size}.")
+        if not SMALLEST <= self.image_size <= LARGEST or self.image_size % 16:
+            raise ValueError(
+                f"DCGAN's `image_size` must be a multiple of 16 from {SMALLEST} to {LARGEST}, got {self.image_size}."
+            )
         if len(self.betas) != 2:
             raise ValueError(f"`betas` must be a pair of numbers, got {self.betas!r}.")
 
-    def _labels_of(self, code):
-        return np.array([cell[0] for cell in self.cells_])[code] if self.conditional else None
+    # Steps of `fit`
+
+    def _as_source(self, X):
+        reading = {"image_size": self.image_size, "n_jobs": self.n_jobs, "image_cache": self.image_cache}
+        return as_source(self, X, reset=True, square_from=SMALLEST, **reading)
 
     def _read_cells(self, n, y, magnification):
-        """A (class, magnification) pair per row, and the distinct ones sorted."""
-        if not self.conditional:
-            return [(None, None)] * n, [(None, None)]
-        if y is None:
-            raise ValueError("DCGAN(conditional=True) needs labels: pass `y` to `fit`, or set conditional=False.")
-        y = read_labels(y, n)
-        if magnification is None:
-            labels = [(label, None) for label in y]
-        else:
-            encode_magnification(magnification, n)
-            labels = list(zip(y, as_column(magnification, "magnification"), strict=True))
-        return labels, sorted(set(labels), key=lambda cell: (cell[0], str(cell[1])))
+        """A (class, magnification) pair per row, as an array of objects."""
+        labels, magnifications = [None] * n, [None] * n
+        if self.conditional:
+            if y is None:
+                raise ValueError("DCGAN(conditional=True) needs labels: pass `y` to `fit`, or set conditional=False.")
+            labels = read_labels(y, n).tolist()
+            _refuse_single_images(labels)
+            if magnification is not None:
+                encode_magnification(magnification, n)
+                magnifications = as_column(magnification, "magnification").tolist()
+        elif n < 2:
+            raise ValueError(f"DCGAN needs at least 2 images, got n_samples={n}; add some.")
+        cells = np.empty(n, dtype=object)
+        cells[:] = list(zip(labels, magnifications, strict=True))
+        return cells
 
-    def _start_module(self, source, n_cells):
-        module = self._build_module(source.shape, n_cells)
+    def _hold_back(self, cell_of_row, patient):
+        """Mask of the rows that early stopping sets aside."""
+        if not self.early_stopping:
+            self.__dict__.pop("validation_patients_", None)
+            return np.zeros(len(cell_of_row), dtype=bool)
+        n = len(cell_of_row)
+        patient = image_as_patient(n) if patient is None else as_column(patient, "patient", n)
+        label = [cell[0] for cell in cell_of_row] if self.conditional else None
+        rng = check_random_state(self.random_state)
+        held_back = patient_holdout(patient, label, self.validation_fraction, rng)
+        if held_back.sum() < 2:
+            raise ValueError(
+                "early_stopping=True needs a class with at least 2 patients, to set one aside of whom there are at "
+                "least 2 images."
+            )
+        self.validation_patients_ = encode(patient[held_back], "patient").names
+        return held_back
+
+    def _fit(self, source, code, cells, held_back):
+        """Train and store; returns whether a keyboard interrupt cut the training short."""
+        seen = np.flatnonzero(~held_back)
+        training, seen_code = RowsOf(source, seen), code[seen]
+        module = self._start_module(training, cells)
+        embed = embedding_function(self.kid_embedding, module["input"], source.shape)
+        # cells that only held-back patients have cannot be generated, so they say nothing of the generator
+        judged = np.flatnonzero(held_back & (code >= 0))
+        judge = SampleJudge(embed, RowsOf(source, judged), code[judged], self.batch_size) if len(judged) else None
+        net = self._build_net(module, len(seen), judge, seen_code)
+        interrupted = run(net, TrainingData(training, {"cell": torch.from_numpy(seen_code)}))
+        history = completed_epochs(net)
+        if not history:
+            raise KeyboardInterrupt
+        self._store(module, history, cells, seen_code, source.shape)
+        if judge is not None:
+            self.best_epoch_ = kept_epoch(net)
+        self._look_at(embed, training, seen_code, net.criterion_)
+        return interrupted
+
+    def _start_module(self, source, cells):
+        module = self._build_module(source.shape, cells)
         if len(source.shape) == 1:
             module["input"].measure(source.read(np.arange(len(source))))
         return module.to(resolve_device(self.device), memory_format=torch.channels_last)
 
-    def _build_module(self, shape, n_cells):
+    def _build_module(self, shape, cells):
+        codes = _parts_of(cells)
         if len(shape) == 1:
-            n_features = shape[0]
-            module = {
-                "input": FeatureInput(n_features),
-                "generator": FeatureGenerator(n_features, self.latent_dim, n_cells),
-                "discriminator": FeatureDiscriminator(n_features, n_cells),
-            }
+            input_layer, generator = self._build_generator(shape, codes)
+            discriminator = FeatureDiscriminator(shape[0], codes, self.spectral_norm)
         else:
-            module = {
-                "input": _SignedInput(),
-                "generator": ImageGenerator(self.image_size, self.latent_dim, self.width, n_cells),
-                "discriminator": ImageDiscriminator(self.image_size, self.width, n_cells),
-            }
-        return nn.ModuleDict(module)
+            input_layer, generator = self._build_generator(shape, codes)
+            discriminator = ImageDiscriminator(self.image_size, self.width, codes, self.spectral_norm)
+        return players(input_layer, generator, discriminator, self.ema_decay)
+
+    def _build_generator(self, shape, codes):
+        if len(shape) == 1:
+            return FeatureInput(shape[0]), FeatureGenerator(shape[0], self.latent_dim, codes)
+        return _SignedInput(), ImageGenerator(self.image_size, self.latent_dim, self.width, codes)
 
     def _rebuild_module(self):
         """A module like that of the last fit, with first weights."""
-        return self._build_module(self.input_shape_, len(self.cells_))
+        return _kept(*self._build_generator(self.input_shape_, _parts_of(self.cells_)))
 
-    def _train(self, module, source, code):
-        net = AdversarialNet(
+    def _build_net(self, module, n, judge, code):
+        is_image = not isinstance(module["input"], FeatureInput)
+        callbacks = [LogParts(), StopIfNotFinite()]
+        if judge is not None:
+            callbacks.append(LogKID(judge, code))
+            callbacks.append(EarlyStopping(monitor="kid", patience=self.patience, threshold=0, load_best=True))
+        return AdversarialNet(
             module,
-            criterion=AdversarialLoss(),
+            criterion=AdversarialLoss(self.loss),
             train_split=None,
-            batches=ShuffledBatches(len(source), self.batch_size),
+            batches=ShuffledBatches(n, self.batch_size),
             betas=tuple(self.betas),
-            augment=diff_augment if self.diff_augment and len(source.shape) == 3 else None,
+            view=turn if self.flips and is_image else None,
+            augment=diff_augment if self.diff_augment and is_image else None,
             max_epochs=self.max_epochs,
             lr=self.lr,
-            callbacks=[LogParts(), StopIfNotFinite()],
+            callbacks=callbacks,
             device=resolve_device(self.device),
             verbose=int(self.verbose),
         ).initialize()
-        net.partial_fit(TrainingData(source, {"cell": torch.from_numpy(code)}))
-        history = completed_epochs(net)
-        if len(history) < self.max_epochs:
-            raise KeyboardInterrupt
-        return history
+
+    def _store(self, module, history, cells, code, shape):
+        self.module_ = _kept(module["input"], settle(generating(module), code)).eval()
+        self.history_ = history
+        self.cells_ = cells
+        self.cell_counts_ = np.bincount(code, minlength=len(cells))
+        self.classes_ = np.unique([cell[0] for cell in cells]) if self.conditional else None
+        self.input_shape_ = shape
+        self.__dict__.pop("best_epoch_", None)
+
+    def _look_at(self, embed, source, code, objective):
+        """Measure the spread of the samples, and warn where the game was lost."""
+        classes = _parts_of(self.cells_)[:, 0]
+        self.spread_ = spread_of_samples(self.module_, embed, source, code, classes, self.batch_size)
+        n_steps = len(self.history_) * len(ShuffledBatches(len(source), self.batch_size))
+        warn_of_lost_game(self.history_, n_steps, self.spread_, objective.guessing())
+
+    # Steps of `sample`
+
+    def _labels_of(self, code):
+        return np.array([cell[0] for cell in self.cells_])[code] if self.conditional else None
 
     def _draw_cells(self, n, y, magnification, rng):
         wanted = np.ones((n, len(self.cells_)), dtype=bool)
@@ -352,6 +454,10 @@ class DCGAN(BaseEstimator):
 
     def _matches(self, n, part, values, name):
         known = [cell[part] for cell in self.cells_]
+        if known[0] is None:
+            raise ValueError(
+                f"`{name}` cannot be asked for: this DCGAN was fitted without; leave it None, or fit anew."
+            )
         values = np.broadcast_to(np.asarray(values), (n,)) if np.ndim(values) == 0 else np.asarray(values)
         if len(values) != n:
             raise ValueError(f"`{name}` must have n={n} entries, got {len(values)}.")
@@ -360,17 +466,6 @@ class DCGAN(BaseEstimator):
             fitted = name_some(sort_names(set(known)))
             raise ValueError(f"`{name}` holds {unknown[0]!r}, which was not in the training set: {fitted}.")
         return np.array([[value == k for k in known] for value in values])
-
-    def _generate(self, code, seed):
-        generator = self.module_["generator"]
-        device = next(generator.parameters()).device
-        noise = torch.Generator().manual_seed(int(seed))
-        batches = []
-        with torch.inference_mode():
-            for part in torch.from_numpy(code).split(self.batch_size):
-                z = torch.randn(len(part), generator.latent_dim, generator=noise)
-                batches.append(self.module_["input"].inverse(generator(z.to(device), part.to(device))).cpu())
-        return torch.cat(batches).numpy()
 
 
 class _SignedInput(nn.Module):
@@ -383,6 +478,37 @@ class _SignedInput(nn.Module):
         return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
-def _codes_of(labels, cells):
+def _kept(input_layer, generator):
+    return nn.ModuleDict({"input": input_layer, "generator": generator}).requires_grad_(False)
+
+
+def _refuse_single_images(labels):
+    values, counts = np.unique(labels, return_counts=True)
+    if counts.min() < 2:
+        single = values[counts < 2].tolist()
+        raise ValueError(
+            f"DCGAN needs at least 2 images of each class, got 1 (n_samples={len(labels)}) of {name_some(single)}: a "
+            "generator could but repeat it; add images, or leave the class out."
+        )
+
+
+def _in_order(cells):
+    """By class, and within it by magnification in numeric order."""
+    cells = list(cells)
+    return [cells[k] for k in np.lexsort(_parts_of(cells).T[::-1])]
+
+
+def _codes_of(cell_of_row, cells):
+    """Position of each row's cell in `cells`, -1 where it is none of them."""
     position = {cell: code for code, cell in enumerate(cells)}
-    return np.array([position[label] for label in labels], dtype=np.int64)
+    return np.array([position.get(cell, -1) for cell in cell_of_row], dtype=np.int64)
+
+
+def _parts_of(cells):
+    """Codes of class and magnification `(n_cells, 2)`."""
+    return np.column_stack([_ranks([cell[part] for cell in cells]) for part in (0, 1)])
+
+
+def _ranks(names):
+    ordered = sort_names(set(names))
+    return [ordered.index(name) for name in names]

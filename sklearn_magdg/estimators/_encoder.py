@@ -36,11 +36,13 @@ def build_encoder(estimator, shape, *, check=True):
 
 def _check_frozen(estimator):
     if estimator.trainable != "all" and estimator.weights is None and not callable(estimator.backbone):
-        warnings.warn(
-            f"trainable={estimator.trainable!r} freezes random weights, for there are no others: pass `weights`, "
-            "'imagenet' or a file.",
-            UserWarning,
-        )
+        warn_of_random_weights(f"trainable={estimator.trainable!r}")
+
+
+def warn_of_random_weights(setting):
+    warnings.warn(
+        f"{setting} freezes random weights, for there are no others: pass `weights`, 'imagenet' or a file.", UserWarning
+    )
 
 
 def augmentation(estimator):

@@ -1,5 +1,7 @@
 """A classifier trained on real images and on those that a generator adds."""
 
+import math
+import os
 from collections import Counter
 from numbers import Real
 from typing import NamedTuple
@@ -21,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_magdg._metadata import as_column, encode_magnification
 from sklearn_magdg.estimators._base import MAX_SEED, BaseNetClassifier
 from sklearn_magdg.estimators._cnn import CNNClassifier
-from sklearn_magdg.estimators._dcgan import DCGAN
+from sklearn_magdg.estimators._dcgan import DCGAN, SMALLEST
 from sklearn_magdg.estimators._rows import check_labels, image_as_patient, training_weight
 from sklearn_magdg.estimators._sources import ArraySource, JoinedSource, RowsOf, as_source
 from sklearn_magdg.estimators._state import unchanged_on_error
@@ -33,9 +35,9 @@ class GANAugmentedClassifier(
 ):
     """`estimator` trained on the training images and on labelled samples of a `generator` fitted on them.
 
-    The generator sees what `fit` is given and nothing else, less the patients that early stopping sets
+    The generator sees what `fit` is given and nothing else, less the patients that early stopping of `estimator` sets
     aside. Real images are brought to the generator's size, in `fit` and in `predict`, so that sharpness
-    never tells a real image from a generated one.
+    never tells a real image from a generated one; arrays of images must be square, with 32 pixels a side or more.
 
     Parameters
     ----------
@@ -117,7 +119,8 @@ class GANAugmentedClassifier(
         Raises
         ------
         ValueError
-            As in `CNNClassifier.fit`, and for a generator or an `estimator` that cannot serve here.
+            As in `CNNClassifier.fit` and `DCGAN.fit`, for a generator or an `estimator` that cannot serve here, and for
+            a `ratio` that asks for more than the machine's memory.
         KeyboardInterrupt
             Raised again after the completed epochs of `estimator`, if any, have been stored.
         """
@@ -137,10 +140,12 @@ class GANAugmentedClassifier(
         real = self._check_training_data(X, y, patient, magnification, sample_weight, estimator, generator)
         _check_frozen(generator, real.source)
         seen = real.take(~_kept_from_generator(estimator, real))
-        counts = _allot(seen, round(self.ratio * len(seen.y)), self.balance)
+        n_synthetic = round(self.ratio * len(seen.y))
+        _check_memory(self.ratio, n_synthetic, real.source.shape)
+        counts = _allot(seen, n_synthetic, self.balance)
         training = real
         if counts:
-            generator.fit(seen.source, seen.y, magnification=seen.magnification)
+            generator.fit(seen.source, seen.y, patient=seen.patient, magnification=seen.magnification)
             training = real.joined_with(_generate(generator, counts, rng), weight=seen.weight.mean())
         interrupted = _fit_until_interrupted(estimator, training)
         self.estimator_ = estimator
@@ -182,7 +187,8 @@ class GANAugmentedClassifier(
         return self._as_source(X, self.estimator_, reset=False, image_size=self.image_size_)
 
     def _as_source(self, X, estimator, **options):
-        return as_source(self, X, n_jobs=estimator.n_jobs, image_cache=estimator.image_cache, **options)
+        reading = {"n_jobs": estimator.n_jobs, "image_cache": estimator.image_cache}
+        return as_source(self, X, square_from=SMALLEST, **reading, **options)
 
     @property
     def classes_(self):
@@ -270,6 +276,23 @@ def _check_frozen(generator, source):
             f"The frozen generator was fitted on inputs of shape {generator.input_shape_}, got {source.shape}; fit it "
             "on the same features or images, or give it without FrozenEstimator."
         )
+
+
+def _check_memory(ratio, n_synthetic, shape):
+    n_bytes = n_synthetic * math.prod(shape) * (1 if len(shape) == 3 else 4)
+    if n_bytes > _memory():
+        raise ValueError(
+            f"`ratio`={ratio:g} asks for {n_synthetic:,} generated samples of together {n_bytes / 1e9:,.1f} GB, more "
+            f"than the {_memory() / 1e9:,.1f} GB of memory that this machine has: lower it."
+        )
+
+
+def _memory():
+    """Bytes of this machine's memory; infinitely many where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return math.inf
 
 
 def _seeded_clone(estimator, rng):

@@ -27,8 +27,8 @@ from sklearn_magdg.estimators._training import resolve_device
 _SAVABLE = (CNNClassifier, GradientReversalClassifier, GANAugmentedClassifier, DCGAN)
 _CLASSES = {cls.__name__: cls for cls in (*_SAVABLE, FrozenEstimator)}
 _FITTED = ["module_", "estimator_"]  # one of these stands where `fit` has ended
-# Folders of one machine: a file shall not decide where another machine writes.
-_LEFT_OUT = ("image_cache", "checkpoint")
+# Folders of one machine, for a file shall not decide where another machine writes; and what only a fit asks.
+_LEFT_OUT = ("image_cache", "checkpoint", "kid_embedding")
 _LEARNED = re.compile(r"[a-zA-Z]\w*(?<!_)_")
 
 
@@ -40,9 +40,10 @@ def save_model(estimator, path):
     tell one that somebody has changed and sealed again.
 
     What a file cannot hold is named in it and given again to `load_model`: a callable `backbone` or `augment`
-    (`HistologyAugment` can be held), and `callbacks`. `image_cache` and `checkpoint` are folders of this machine
-    and are left out: they are None after loading. `weights` are kept by name and not read again, for the trained
-    weights stand in the file; a `RandomState` is kept with its state.
+    (`HistologyAugment` can be held), and `callbacks`. `image_cache` and `checkpoint`, which are folders of this
+    machine, and the `kid_embedding` of a `DCGAN`, which serves its fit alone, are left out: they are None after
+    loading. `weights` are kept by name and not read again, for the trained weights stand in the file; a
+    `RandomState` is kept with its state.
 
     Parameters
     ----------

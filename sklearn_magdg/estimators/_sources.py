@@ -66,12 +66,15 @@ class PathSource(SquareSource):
     def __len__(self):
         return len(self.paths)
 
-    def check(self):
-        """Refuse a path that leads to no image; what the cache holds was one when it was decoded."""
+    def check(self, least=1):
+        """Refuse a path that leads to no image, or to one with a side below `least` pixels.
+
+        What the cache holds was an image when it was decoded.
+        """
         cache = None if self.cache is None else ImageCache(self.cache, self.size)
         for path in self.paths:
             if cache is None or not cache.holds(cache.entry(path)):
-                check_header(path)
+                check_header(path, least)
 
     def read(self, indices):
         images = read_images(self.paths[indices], self.size, cache=self.cache, n_jobs=self.n_jobs)
@@ -164,7 +167,7 @@ class RowsOf:
 _SOURCES = (ArraySource, PathSource, ResizedSource, JoinedSource, RowsOf)
 
 
-def as_source(estimator, X, *, reset, image_size=None, n_jobs=None, image_cache=None):
+def as_source(estimator, X, *, reset, image_size=None, n_jobs=None, image_cache=None, square_from=None):
     """`X` as a source, checked.
 
     Parameters
@@ -181,6 +184,8 @@ def as_source(estimator, X, *, reset, image_size=None, n_jobs=None, image_cache=
         Decoding threads, for paths.
     image_cache : str, os.PathLike or None
         Folder of decoded images, for paths.
+    square_from : int or None
+        Where arrays of images must be square: the least side in pixels, of files too.
 
     Raises
     ------
@@ -201,10 +206,13 @@ def as_source(estimator, X, *, reset, image_size=None, n_jobs=None, image_cache=
     if paths is not None:
         source = PathSource(paths, image_size or _PATH_SIZE, n_jobs, image_cache)
         if reset:
-            source.check()
+            source.check(square_from or 1)
         return source
     if is_images:
-        return ArraySource(_resize_if_needed(_as_uint8(np.asarray(X)), image_size))
+        images = _as_uint8(np.asarray(X))
+        if square_from is not None:
+            _check_square(images.shape, square_from)
+        return ArraySource(_resize_if_needed(images, image_size))
     return ArraySource(validate_data(estimator, X, reset=reset, dtype=np.float32, order="C"))
 
 
@@ -260,6 +268,20 @@ def _check_image_shape(shape):
         if shape[1] == 3:
             way_out = "move the channels last: `np.moveaxis(X, 1, -1)`"
         raise ValueError(f"Images must have the shape (n, height, width, 3), got {shape}; {way_out}.")
+
+
+def _check_square(shape, least):
+    height, width = shape[1:3]
+    if height != width:
+        raise ValueError(
+            f"Arrays of images must be square here, got {height} x {width} pixels: crop them, or squeeze them by "
+            "`sklearn_magdg.images.resize_images`, which is what happens to image paths."
+        )
+    if height < least:
+        raise ValueError(
+            f"Images must have at least {least} x {least} pixels here, got {height} x {width}: give them as they were "
+            "taken, or `sklearn_magdg.images.resize_images` them and know that they stay blurred."
+        )
 
 
 def _way_to_8_bits(images):

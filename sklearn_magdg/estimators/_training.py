@@ -197,11 +197,11 @@ def train(module, objective, data, batches, *, valid=None, patience=5, callbacks
         device=device,
         **net_params,
     ).initialize()
-    interrupted = _run(net, data)
+    interrupted = run(net, data)
     return completed_epochs(net), None if valid is None else kept_epoch(net), interrupted
 
 
-def _run(net, data):
+def run(net, data):
     """Skorch's `partial_fit`, for the epochs that a checkpoint has left to do; returns whether it was interrupted."""
     net.notify("on_train_begin", X=data, y=None)
     interrupted = False

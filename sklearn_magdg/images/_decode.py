@@ -96,10 +96,18 @@ def decode(path):
         return _to_rgb(image)
 
 
-def check_header(path):
-    """Refuse a path that leads to no image; what follows the header is not read, so that damage there stays unseen."""
-    with _opened(path):
-        pass
+def check_header(path, least=1):
+    """Refuse a path that leads to no image, or to one with a side below `least` pixels.
+
+    What follows the header is not read, so that damage there stays unseen.
+    """
+    with _opened(path) as image:
+        size = image.size
+    if min(size) < least:
+        raise ValueError(
+            f"Images must have at least {least} x {least} pixels here, got {size[0]} x {size[1]} in {str(path)!r}: "
+            "leave it out, or give a larger one."
+        )
 
 
 @contextmanager

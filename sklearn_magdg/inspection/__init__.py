@@ -2,6 +2,7 @@
 
 from sklearn_magdg.inspection._class_activation import ClassActivationDisplay
 from sklearn_magdg.inspection._embedding import EmbeddingDisplay
+from sklearn_magdg.inspection._image_grid import ImageGridDisplay
 from sklearn_magdg.inspection._magnification_score import MagnificationScoreDisplay
 from sklearn_magdg.inspection._overlap import SignatureOverlapDisplay
 from sklearn_magdg.inspection._reliability import ReliabilityDisplay
@@ -13,6 +14,7 @@ from sklearn_magdg.inspection._splits import SplitDisplay
 __all__ = [
     "ClassActivationDisplay",
     "EmbeddingDisplay",
+    "ImageGridDisplay",
     "MagnificationScoreDisplay",
     "ReliabilityDisplay",
     "SelectionProbabilityDisplay",

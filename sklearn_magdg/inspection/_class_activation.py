@@ -1,14 +1,18 @@
 """Where in an image the evidence for a class is."""
 
-from numbers import Integral
-
 import numpy as np
 import pandas as pd
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from sklearn_magdg._metadata import as_column, encode, encode_magnification
-from sklearn_magdg.inspection._style import magnification_label, require_matplotlib, wrap_to_axes
+from sklearn_magdg.inspection._style import (
+    check_known,
+    check_n_images,
+    magnification_label,
+    require_matplotlib,
+    subdivide,
+    wrap_to_axes,
+)
 
 MAX_COLUMNS = 6  # of images side by side
 PANEL, TITLE = 1.55, 0.42  # width of an image and height of two lines, in inches
@@ -161,8 +165,9 @@ class ClassActivationDisplay:
         ImportError
             If matplotlib is missing.
         """
-        _check_options(n_images, normalize)
-        known = _check_known(_num_samples(X), y=y, patient=patient, magnification=magnification)
+        check_n_images(n_images)
+        _check_normalize(normalize)
+        known = check_known(_num_samples(X), y=y, patient=patient, magnification=magnification)
         rows = _choose(n_images, _num_samples(X), known, check_random_state(random_state))
         net, images = _read(estimator, _safe_indexing(X, rows))
         proba = net.predict_proba(images)
@@ -224,7 +229,7 @@ class ClassActivationDisplay:
             size = PANEL * n_columns + 0.9, 2 * (PANEL * height / width + TITLE) * n_bands
             _, ax = plt.subplots(figsize=size, layout="constrained")
         self.figure_ = ax.figure
-        grid = _subdivide(ax, 2 * n_bands, n_columns)
+        grid = subdivide(ax, 2 * n_bands, n_columns)
         self.axes_ = np.full((2 * n_bands, n_columns), None)
         for each in range(len(self.images)):
             band, column = divmod(each, n_columns)
@@ -260,22 +265,9 @@ class ClassActivationDisplay:
         self.colorbar_.set_label(f"evidence for the class (1: most {SCALES[self.normalize]})")
 
 
-def _check_options(n_images, normalize):
-    if not isinstance(n_images, Integral) or n_images < 1:
-        raise ValueError(f"`n_images` must be a whole number of at least 1, got {n_images!r}.")
+def _check_normalize(normalize):
     if normalize not in SCALES:
         raise ValueError(f"`normalize` must be 'all' or 'image', got {normalize!r}.")
-
-
-def _check_known(n_samples, **known):
-    """What is given of the images as checked columns, by name."""
-    known = {name: values for name, values in known.items() if values is not None}
-    for name, values in known.items():
-        if name == "magnification":
-            encode_magnification(values, n_samples)
-        else:
-            encode(values, name, n_samples)
-    return {name: as_column(values, name) for name, values in known.items()}
 
 
 def _choose(n_images, n_samples, known, rng):
@@ -345,15 +337,6 @@ def _relative(maps, normalize):
     """Maps over their strongest place; zeros stay zeros."""
     strongest = maps.max(axis=(1, 2) if normalize == "image" else None, keepdims=True)
     return np.divide(maps, strongest, out=np.zeros_like(maps), where=strongest > 0)
-
-
-def _subdivide(ax, n_rows, n_columns):
-    """A grid without axes yet in the place of `ax`."""
-    place = ax.get_subplotspec()
-    if place is None:
-        raise ValueError("`ax` must be made by `plt.subplots` or `add_subplot`, so that it can be subdivided.")
-    ax.set_axis_off()
-    return place.subgridspec(n_rows, n_columns)
 
 
 def _write_title(ax, paragraphs):

@@ -1,10 +1,12 @@
-"""What the displays share: matplotlib on demand, lines that differ without colour, names of magnifications."""
+"""What the displays share: matplotlib on demand, lines that differ without colour, names of magnifications, checks."""
 
 import textwrap
 from itertools import cycle, islice
-from numbers import Number
+from numbers import Integral, Number
 
 import numpy as np
+
+from sklearn_magdg._metadata import as_column, encode, encode_magnification
 
 # Okabe and Ito's palette in an order of falling darkness; each method also has its own marker and dash.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
@@ -50,6 +52,31 @@ def wrap_to_axes(ax, paragraphs, fontsize, *, indent=0):
 
 def width_in_inches(ax):
     return ax.get_position().width * ax.figure.bbox.width / ax.figure.dpi
+
+
+def subdivide(ax, n_rows, n_columns, **options):
+    """A grid without axes yet, with the `options` of matplotlib's, in the place of `ax`."""
+    place = ax.get_subplotspec()
+    if place is None:
+        raise ValueError("`ax` must be made by `plt.subplots` or `add_subplot`, so that it can be subdivided.")
+    ax.set_axis_off()
+    return place.subgridspec(n_rows, n_columns, **options)
+
+
+def check_n_images(n_images):
+    if not isinstance(n_images, Integral) or n_images < 1:
+        raise ValueError(f"`n_images` must be a whole number of at least 1, got {n_images!r}.")
+
+
+def check_known(n_samples, **known):
+    """What is given of the images as checked columns, by name."""
+    known = {name: values for name, values in known.items() if values is not None}
+    for name, values in known.items():
+        if name == "magnification":
+            encode_magnification(values, n_samples)
+        else:
+            encode(values, name, n_samples)
+    return {name: as_column(values, name) for name, values in known.items()}
 
 
 def require_matplotlib(caller):

@@ -1,5 +1,6 @@
 """Pure torch: nets, layers and losses that know neither scikit-learn nor skorch."""
 
+from sklearn_magdg.modules._adversarial import ADVERSARIAL_LOSSES, AdversarialLoss, diff_augment, moving_average, turn
 from sklearn_magdg.modules._augment import AUGMENTATIONS, HistologyAugment
 from sklearn_magdg.modules._backbones import (
     FeatureInput,
@@ -16,17 +17,20 @@ from sklearn_magdg.modules._dcgan import (
     FeatureGenerator,
     ImageDiscriminator,
     ImageGenerator,
-    diff_augment,
+    standing_statistics,
 )
 from sklearn_magdg.modules._losses import Objective, weighted_mean
 from sklearn_magdg.modules._penalties import EMBEDDING_PENALTIES, PENALTIES, GroupDRO, coral, mmd, vrex
+from sklearn_magdg.modules._random_features import MeanOverTurns, RandomFeatures
 from sklearn_magdg.modules._reversal import GradientReversal, ramp, reverse_gradient
 from sklearn_magdg.modules._two_headed import DomainHead, NetOutput, TwoHeaded
 
 __all__ = [
+    "ADVERSARIAL_LOSSES",
     "AUGMENTATIONS",
     "EMBEDDING_PENALTIES",
     "PENALTIES",
+    "AdversarialLoss",
     "DomainHead",
     "FeatureDiscriminator",
     "FeatureGenerator",
@@ -38,8 +42,10 @@ __all__ = [
     "ImageDiscriminator",
     "ImageGenerator",
     "ImageInput",
+    "MeanOverTurns",
     "NetOutput",
     "Objective",
+    "RandomFeatures",
     "TwoHeaded",
     "build_backbone",
     "check_backbone",
@@ -47,10 +53,13 @@ __all__ = [
     "diff_augment",
     "last_block",
     "mmd",
+    "moving_average",
     "perceptron",
     "ramp",
     "reverse_gradient",
+    "standing_statistics",
     "trainable_projection",
+    "turn",
     "vrex",
     "weighted_mean",
 ]

@@ -2,60 +2,113 @@
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm as with_spectral_norm
+
+# Standard deviation of the first scales and shifts of the cells: enough to be told apart from the first step.
+_CELL_SCALE = 0.1
 
 
 def _initialise(module):
     """Weights from N(0, 0.02), as the paper has them (section 4)."""
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(layer.weight, 0.0, 0.02)
-        elif isinstance(layer, nn.BatchNorm2d):
+        elif isinstance(layer, nn.BatchNorm2d) and layer.affine:
             nn.init.normal_(layer.weight, 1.0, 0.02)
-    return module
+
+
+class CellEmbedding(nn.Module):
+    """Codes of cells ``(n,)`` -> vectors ``(n, d)``: that of the class plus that of the magnification.
+
+    So a cell of few images has its class and its magnification from all others.
+
+    Parameters
+    ----------
+    cells : sequence of pairs of int
+        Codes of class and magnification of every cell.
+    dim : int
+        Length d of the vectors.
+    scale : float
+        Standard deviation of the first vectors.
+    """
+
+    def __init__(self, cells, dim, scale):
+        super().__init__()
+        cells = torch.as_tensor(cells, dtype=torch.int64)  # (n_cells, 2)
+        self.register_buffer("cells", cells)
+        self.tables = nn.ModuleList(nn.Embedding(int(codes.max()) + 1, dim) for codes in cells.T)
+        for table in self.tables:
+            nn.init.normal_(table.weight, 0.0, scale / len(self.tables) ** 0.5)
+
+    def forward(self, cell):
+        codes = self.cells[cell]  # (n,) -> (n, 2)
+        return sum(table(code) for table, code in zip(self.tables, codes.T, strict=True))
+
+
+class CellNorm(nn.Module):
+    """Batch norm whose scale and shift are those of the cell (Dumoulin et al. 2017).
+
+    The cell changes what every channel does and not where: that is left to the latent vector, without which all samples
+    of a cell would be one. Read beside the latent vector, the cell soon takes its place.
+    """
+
+    def __init__(self, norm, cells):
+        super().__init__()
+        self.norm = norm
+        self.scale, self.shift = (CellEmbedding(cells, norm.num_features, _CELL_SCALE) for _ in range(2))
+
+    def forward(self, x, cell):
+        spatial = (1,) * (x.ndim - 2)
+        scale, shift = (each(cell).reshape(*x.shape[:2], *spatial) for each in (self.scale, self.shift))
+        return torch.addcmul(shift, self.norm(x), 1 + scale)
 
 
 class ImageGenerator(nn.Module):
     """Latent vectors and cells -> images ``(n, 3, size, size)`` in [-1, 1]."""
 
-    def __init__(self, image_size, latent_dim, width, n_cells):
+    def __init__(self, image_size, latent_dim, width, cells):
         super().__init__()
         self.latent_dim = latent_dim
         self.start = image_size // 16
-        self.cell = nn.Embedding(n_cells, latent_dim)
-        self.project = nn.Linear(2 * latent_dim, 8 * width * self.start**2)
-        steps = [nn.BatchNorm2d(8 * width), nn.ReLU(inplace=True)]
-        for factor in (4, 2, 1):
-            steps += [
-                nn.ConvTranspose2d(2 * factor * width, factor * width, 4, 2, 1, bias=False),
-                nn.BatchNorm2d(factor * width),
-                nn.ReLU(inplace=True),
-            ]
-        self.layers = nn.Sequential(*steps, nn.ConvTranspose2d(width, 3, 4, 2, 1), nn.Tanh())
+        widths = [8 * width, 4 * width, 2 * width, width]
+        self.project = nn.Linear(latent_dim, widths[0] * self.start**2)
+        self.norms = nn.ModuleList(CellNorm(nn.BatchNorm2d(n, affine=False), cells) for n in widths)
+        self.layers = nn.ModuleList(
+            nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, bias=n_out == 3)
+            for n_in, n_out in zip(widths, [*widths[1:], 3], strict=True)
+        )
         _initialise(self)
-        nn.init.normal_(self.cell.weight)  # of the latent vector's own scale, so that the cell is heard
 
     def forward(self, z, cell):
-        x = self.project(torch.cat([z, self.cell(cell)], dim=1))
-        return self.layers(x.reshape(len(z), -1, self.start, self.start))  # (n, 8w, s/16, s/16) -> (n, 3, s, s)
+        x = self.project(z).reshape(len(z), -1, self.start, self.start)  # (n, 8w, s/16, s/16)
+        for norm, layer in zip(self.norms, self.layers, strict=True):
+            x = layer(norm(x, cell).relu_())  # (n, c, h, w) -> (n, c/2, 2h, 2w)
+        return x.tanh()
 
 
 class ImageDiscriminator(nn.Module):
-    """Images and cells -> logits ``(n,)``, the cell read by projection (Miyato & Koyama 2018, eq. 3)."""
+    """Images and cells -> logits ``(n,)``, the cell read by projection (Miyato & Koyama 2018, eq. 3).
 
-    def __init__(self, image_size, width, n_cells):
+    With `spectral_norm` (Miyato et al. 2018) it has no batch norm.
+    """
+
+    def __init__(self, image_size, width, cells, spectral_norm=False):
         super().__init__()
         steps, n_in = [], 3
         for factor in (1, 2, 4, 8):
-            steps.append(nn.Conv2d(n_in, factor * width, 4, 2, 1, bias=factor == 1))
-            if factor > 1:  # the paper: no batch norm on the discriminator's input layer
+            # the paper: no batch norm on the discriminator's input layer
+            has_norm = factor > 1 and not spectral_norm
+            steps.append(nn.Conv2d(n_in, factor * width, 4, 2, 1, bias=not has_norm))
+            if has_norm:
                 steps.append(nn.BatchNorm2d(factor * width))
             steps.append(nn.LeakyReLU(0.2, inplace=True))
             n_in = factor * width
         self.layers = nn.Sequential(*steps)
         self.score = nn.Conv2d(n_in, 1, image_size // 16)
-        self.cell = nn.Embedding(n_cells, n_in)
         _initialise(self)
+        self.cell = CellEmbedding(cells, n_in, scale=0.02)
+        if spectral_norm:
+            _limit_slopes(self)
 
     def forward(self, images, cell):
         x = self.layers(images)  # (n, 3, s, s) -> (n, 8w, s/16, s/16)
@@ -66,72 +119,55 @@ class ImageDiscriminator(nn.Module):
 class FeatureGenerator(nn.Module):
     """Latent vectors and cells -> feature vectors in the standardised scale."""
 
-    def __init__(self, n_features, latent_dim, n_cells, hidden=64):
+    def __init__(self, n_features, latent_dim, cells, hidden=64):
         super().__init__()
         self.latent_dim = latent_dim
-        self.cell = nn.Embedding(n_cells, latent_dim)
-        self.layers = nn.Sequential(
-            nn.Linear(2 * latent_dim, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(),
-            nn.Linear(hidden, n_features),
-        )  # fmt: skip
+        self.layers = nn.ModuleList([nn.Linear(latent_dim, hidden), nn.Linear(hidden, hidden)])
+        self.norms = nn.ModuleList(CellNorm(nn.BatchNorm1d(hidden, affine=False), cells) for _ in self.layers)
+        self.last = nn.Linear(hidden, n_features)
 
     def forward(self, z, cell):
-        return self.layers(torch.cat([z, self.cell(cell)], dim=1))
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            z = norm(layer(z), cell).relu_()
+        return self.last(z)
 
 
 class FeatureDiscriminator(nn.Module):
     """Feature vectors and cells -> logits ``(n,)``."""
 
-    def __init__(self, n_features, n_cells, hidden=64):
+    def __init__(self, n_features, cells, spectral_norm=False, hidden=64):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Linear(n_features, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, hidden), nn.LeakyReLU(0.2)
         )
         self.score = nn.Linear(hidden, 1)
-        self.cell = nn.Embedding(n_cells, hidden)
+        self.cell = CellEmbedding(cells, hidden, scale=1.0)
+        if spectral_norm:
+            _limit_slopes(self)
 
     def forward(self, features, cell):
         x = self.layers(features)
         return self.score(x).flatten() + (x * self.cell(cell)).sum(1)
 
 
-def diff_augment(images):
-    """Differentiable augmentation of real and generated images alike (Zhao et al. 2020).
+def _limit_slopes(module):
+    """Spectral normalisation of every layer with weights, in place."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding):
+            with_spectral_norm(layer)
 
-    Brightness, saturation and contrast, a shift of up to an eighth, and a cut-out of a quarter: without it
-    a discriminator learns a few hundred images by heart.
+
+def standing_statistics(generator, z, cell):
+    """Set the batch norms of `generator` to the statistics of this batch (Brock et al. 2019, section 4.1), in place.
+
+    Averaged weights need statistics of their own: those that were averaged along belong to other weights.
     """
-    n, _, height, width = images.shape
-
-    def uniform(low, high):
-        return torch.empty(n, 1, 1, 1, device=images.device).uniform_(low, high)
-
-    images = images + uniform(-0.5, 0.5)
-    grey = images.mean(1, keepdim=True)
-    images = grey + (images - grey) * uniform(0.0, 2.0)
-    mean = images.mean((1, 2, 3), keepdim=True)
-    images = mean + (images - mean) * uniform(0.5, 1.5)
-    return _cut_out(_shift(images, height // 8, width // 8), height // 2, width // 2)
-
-
-def _shift(images, most_y, most_x):
-    n, _, height, width = images.shape
-    padded = F.pad(images, (most_x, most_x, most_y, most_y))
-    y = torch.randint(0, 2 * most_y + 1, (n, 1, 1), device=images.device) + torch.arange(
-        height, device=images.device
-    ).reshape(1, -1, 1)
-    x = torch.randint(0, 2 * most_x + 1, (n, 1, 1), device=images.device) + torch.arange(
-        width, device=images.device
-    ).reshape(1, 1, -1)
-    rows = torch.arange(n, device=images.device).reshape(-1, 1, 1)
-    return padded.permute(0, 2, 3, 1)[rows, y, x].permute(0, 3, 1, 2)
-
-
-def _cut_out(images, cut_height, cut_width):
-    n, _, height, width = images.shape
-    top = torch.randint(0, height - cut_height + 1, (n, 1, 1), device=images.device)
-    left = torch.randint(0, width - cut_width + 1, (n, 1, 1), device=images.device)
-    y = torch.arange(height, device=images.device).reshape(1, -1, 1)
-    x = torch.arange(width, device=images.device).reshape(1, 1, -1)
-    inside = (y >= top) & (y < top + cut_height) & (x >= left) & (x < left + cut_width)
-    return images * (~inside)[:, None]
+    norms = [layer.norm for layer in generator.modules() if isinstance(layer, CellNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        generator.train()(z, cell)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    return generator.eval()

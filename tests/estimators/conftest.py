@@ -6,7 +6,7 @@ from tests.estimators.kinds import make_inputs
 
 @pytest.fixture(scope="session")
 def tissue():
-    return make_histology(6, images_per_cell=3, magnifications=(40, 100, 200), image_size=16, random_state=0)
+    return make_histology(6, images_per_cell=3, magnifications=(40, 100, 200), image_size=32, random_state=0)
 
 
 @pytest.fixture(scope="session")

@@ -98,7 +98,7 @@ def test_threads_and_verbosity_may_change_before_it_goes_on(tissue, tmp_path, ca
 
 
 def _linear_backbone():
-    return nn.Sequential(nn.Flatten(), nn.Linear(16 * 16 * 3, 5)), 5
+    return nn.Sequential(nn.Flatten(), nn.Linear(32 * 32 * 3, 5)), 5
 
 
 def test_a_frozen_net_goes_on_where_its_features_differ_in_the_last_bits(tissue, tmp_path, monkeypatch):

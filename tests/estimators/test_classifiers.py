@@ -55,9 +55,10 @@ def test_spelling_of_the_magnification_does_not_matter(model, tissue):
 def test_images_of_another_size_are_refused_at_predict(model, tissue):
     fitted = fit(model, tissue.data, tissue)
     if isinstance(model, GANAugmentedClassifier):  # which brings every image to its generator's size
-        assert fitted.predict(tissue.data[:3, :8, :8]).shape == (3,)
+        larger = tissue.data[:3].repeat(2, axis=1).repeat(2, axis=2)
+        assert fitted.predict(larger).shape == (3,)
         return
-    with pytest.raises(ValueError, match=r"fitted on inputs of shape \(16, 16, 3\), got \(8, 8, 3\)"):
+    with pytest.raises(ValueError, match=r"fitted on inputs of shape \(32, 32, 3\), got \(8, 8, 3\)"):
         fitted.predict(tissue.data[:3, :8, :8])
 
 
@@ -70,7 +71,7 @@ def test_images_of_another_size_are_refused_at_predict(model, tissue):
         ({"backbone": "resnet81"}, "did you mean"),
         ({"weights": "imagenet"}, "`weights` needs a torchvision `backbone`"),
         ({"backbone": lambda: None, "weights": "x"}, "a callable loads its weights itself"),
-        ({"backbone": "alexnet"}, r"cannot take images of shape \(16, 16, 3\)"),
+        ({"backbone": "alexnet"}, r"cannot take images of shape \(32, 32, 3\)"),
     ],
 )
 def test_bad_parameters_are_refused(parameters, message, tissue):
@@ -88,7 +89,7 @@ def test_warm_start_goes_on_where_the_last_fit_ended(tissue):
         model.fit(tissue.data, np.arange(54) % 3)
     with pytest.raises(ValueError, match="goes on with the magnifications None"):
         model.fit(tissue.data, tissue.target, magnification=tissue.magnification)
-    with pytest.raises(ValueError, match=r"goes on with the input shape \(16, 16, 3\)"):
+    with pytest.raises(ValueError, match=r"goes on with the input shape \(32, 32, 3\)"):
         model.fit(tissue.data[:, :8, :8], tissue.target)
     with pytest.raises(ValueError, match="lower `lr`"):
         model.set_params(lr=1e30, max_epochs=30).fit(tissue.data, tissue.target)
@@ -174,7 +175,7 @@ def test_frozen_backbone_stays_as_it_was_and_its_embeddings_are_computed_once(cl
 
     def backbone():
         torch.manual_seed(0)
-        net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16 * 16 * 3, 5), torch.nn.BatchNorm1d(5))
+        net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(32 * 32 * 3, 5), torch.nn.BatchNorm1d(5))
         net.register_forward_hook(lambda module, inputs, output: calls.append(len(output)))
         return net, 5
 

@@ -29,9 +29,9 @@ class InterruptIn(Callback):
 class RecordingGAN(DCGAN):
     """A DCGAN that keeps what it was fitted on."""
 
-    def fit(self, X, y=None, *, magnification=None):
-        self.seen_ = X.read(np.arange(len(X))).numpy(), np.asarray(y), magnification
-        return super().fit(X, y, magnification=magnification)
+    def fit(self, X, y=None, *, patient=None, magnification=None):
+        self.seen_ = X.read(np.arange(len(X))).numpy(), np.asarray(y), magnification, patient
+        return super().fit(X, y, patient=patient, magnification=magnification)
 
 
 class RecordingCNN(CNNClassifier):
@@ -76,6 +76,17 @@ def test_generator_never_sees_the_patients_of_early_stopping(tissue):
     inner = validation_mask(model.estimator_, y, patient)  # what the classifier set aside itself
     np.testing.assert_array_equal(inner[:54], held_back)
     assert not inner[54:].any()
+
+
+def test_a_generator_that_stops_early_sets_its_own_patients_aside(tissue):
+    generator = DCGAN(32, width=2, max_epochs=1, early_stopping=True, validation_fraction=0.4)
+    model = _fit(_model(generator=generator), tissue)
+    assert 0 < len(model.generator_.validation_patients_) < 6
+    assert set(model.generator_.validation_patients_) <= set(tissue.patient)
+    n_held_back = np.isin(tissue.patient, model.generator_.validation_patients_).sum()
+    assert model.generator_.cell_counts_.sum() == 54 - n_held_back
+    n, *_ = model.estimator_.seen_
+    assert n == 54 + 54  # the classifier trains on all
 
 
 def test_early_stopping_without_patients_still_keeps_generated_images_out_of_the_validation_part(tissue):
@@ -239,6 +250,26 @@ def test_a_negative_ratio_and_an_unconditional_generator_are_refused(tissue):
         _fit(_model(ratio=-0.1), tissue)
     with pytest.raises(ValueError, match=r"use DCGAN\(conditional=True\)"):
         _fit(_model(generator=DCGAN(32, width=2, max_epochs=1, conditional=False)), tissue)
+
+
+def test_more_samples_than_fit_into_memory_are_refused_before_the_generator_is_fitted(tissue, monkeypatch):
+    def never(*args, **kwargs):
+        raise AssertionError("the generator was fitted")
+
+    monkeypatch.setattr(RecordingGAN, "fit", never)
+    with pytest.raises(ValueError, match=r"`ratio`=1e\+09 asks for 54,000,000,000 generated samples .* lower it"):
+        _fit(_model(ratio=1e9), tissue)
+
+
+def test_images_that_are_not_square_or_too_small_are_refused(tissue):
+    for X, message in (
+        (tissue.data[:, :, :30], "must be square here, got 32 x 30"),
+        (tissue.data[:, :20, :20], "20 x 20"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            _model().fit(X, tissue.target)
+        with pytest.raises(ValueError, match=message):
+            _fit(_model(), tissue).predict(X)
 
 
 def test_a_frozen_generator_that_cannot_serve_is_refused(tissue):

@@ -52,7 +52,7 @@ def test_backbone_heads_and_domain_head_have_rates_of_their_own_and_one_schedule
 def test_a_tiny_backbone_rate_leaves_the_backbone_and_trains_the_head(tissue):
     def backbone():
         torch.manual_seed(0)
-        return nn.Sequential(nn.Flatten(), nn.Linear(16 * 16 * 3, 5)), 5
+        return nn.Sequential(nn.Flatten(), nn.Linear(32 * 32 * 3, 5)), 5
 
     _, model = _watched(tissue, backbone=backbone, backbone_lr=1e-12, weight_decay=0.0)
     _, usual = _watched(tissue, backbone=backbone)

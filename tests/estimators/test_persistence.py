@@ -47,7 +47,7 @@ every_model = pytest.mark.parametrize("model", MODELS, ids=_id)
 
 
 def small_net():
-    return nn.Sequential(nn.Flatten(), nn.Linear(16 * 16 * 3, 5), nn.BatchNorm1d(5)), 5
+    return nn.Sequential(nn.Flatten(), nn.Linear(32 * 32 * 3, 5), nn.BatchNorm1d(5)), 5
 
 
 def smaller_net():
@@ -240,8 +240,8 @@ def test_callables_of_a_nested_estimator_are_given_by_their_full_name(tissue, tm
 
 def test_tied_weights_of_a_callable_net_stay_tied(tissue, tmp_path):
     def tied():
-        layer = nn.Linear(768, 768)
-        return nn.Sequential(nn.Flatten(), layer, nn.Tanh(), layer), 768
+        layer = nn.Linear(3072, 3072)
+        return nn.Sequential(nn.Flatten(), layer, nn.Tanh(), layer), 3072
 
     fitted = _fit(CNNClassifier(tied, max_epochs=1, random_state=0), tissue)
     net = _again(fitted, tmp_path, backbone=tied).module_.encoder[1]

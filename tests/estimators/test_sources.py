@@ -16,7 +16,7 @@ def paths(tmp_path):
     rng = np.random.default_rng(0)
     files = [tmp_path / f"{k}.png" for k in range(7)]
     for file in files:
-        Image.fromarray(rng.integers(0, 256, (9, 11, 3), dtype=np.uint8)).save(file)
+        Image.fromarray(rng.integers(0, 256, (34, 37, 3), dtype=np.uint8)).save(file)
     return files
 
 

@@ -300,7 +300,7 @@ def two_convolutions():
 
 @pytest.fixture(scope="module")
 def tissue():
-    return make_histology(6, images_per_cell=2, magnifications=(40, 100, 200), image_size=20, random_state=0)
+    return make_histology(6, images_per_cell=2, magnifications=(40, 100, 200), image_size=32, random_state=0)
 
 
 @pytest.fixture(scope="module")
@@ -351,7 +351,7 @@ def test_the_numbers_are_those_of_the_net(fitted, tissue):
     np.testing.assert_array_equal(display.probabilities, proba.max(axis=1))
     maps = grad_cam(fitted.module_, torch.from_numpy(X), torch.from_numpy(proba.argmax(axis=1)), "1.3")
     np.testing.assert_allclose(display.activations, maps, rtol=1e-5, atol=1e-8)
-    large = upsample(maps, (20, 20)).numpy()
+    large = upsample(maps, (32, 32)).numpy()
     np.testing.assert_allclose(display.heatmaps, large / large.max(), atol=1e-5)
     each = show(fitted, tissue.data, n_images=7, normalize="image")
     np.testing.assert_allclose(each.heatmaps, large / large.max(axis=(1, 2), keepdims=True), atol=1e-5)
@@ -437,11 +437,11 @@ def augmented(classifier):
 @pytest.mark.parametrize(
     ("model", "layer", "size"),
     [
-        (CNNClassifier(two_convolutions, trainable="head"), "1.module.3", 20),
-        (CNNClassifier(two_convolutions, trainable="head", penalty="coral"), "1.module.3", 20),
-        (CNNClassifier(two_convolutions, precision="bfloat16"), "1.3", 20),
-        (GradientReversalClassifier(two_convolutions), "1.3", 20),
-        (GradientReversalClassifier(two_convolutions, conditional=True, trainable="head"), "1.module.3", 20),
+        (CNNClassifier(two_convolutions, trainable="head"), "1.module.3", 32),
+        (CNNClassifier(two_convolutions, trainable="head", penalty="coral"), "1.module.3", 32),
+        (CNNClassifier(two_convolutions, precision="bfloat16"), "1.3", 32),
+        (GradientReversalClassifier(two_convolutions), "1.3", 32),
+        (GradientReversalClassifier(two_convolutions, conditional=True, trainable="head"), "1.module.3", 32),
         (augmented(CNNClassifier(two_convolutions)), "1.3", 32),
         (augmented(CNNClassifier(two_convolutions, image_size=27)), "1.3", 27),
     ],

@@ -27,7 +27,7 @@ CLASSIFIERS = {
 
 @pytest.fixture(scope="module")
 def tissue():
-    return make_histology(8, images_per_cell=2, magnifications=(40, 100), image_size=16, random_state=0)
+    return make_histology(8, images_per_cell=2, magnifications=(40, 100), image_size=32, random_state=0)
 
 
 def metadata(tissue):

@@ -1,0 +1,165 @@
+"""Images to embeddings by a net that is not trained here."""
+
+from numbers import Integral
+from os import PathLike
+
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from sklearn_magdg.estimators._encoder import warn_of_random_weights
+from sklearn_magdg.estimators._sources import as_source
+from sklearn_magdg.estimators._training import infer, resolve_device, seeded, threads
+from sklearn_magdg.modules import ImageInput, MeanOverTurns, RandomFeatures, build_backbone, check_backbone
+
+
+class ImageEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Embeddings of images by a net that nothing trains: a random one, or one of torchvision with weights of a file.
+
+    It learns nothing from the images, so it leaks nothing between the folds of a split: a measuring rod for generated
+    images (`sklearn_magdg.metrics.kernel_inception_distance`), or frozen features for any classifier.
+
+    Parameters
+    ----------
+    backbone : str or callable, default="random"
+        "random" is a small convolutional net with the same random weights always and everywhere, and takes images of
+        any size from 32 pixels; else as in `CNNClassifier`.
+    weights : None, "imagenet" or path, default=None
+        As in `CNNClassifier`. Not for the random net.
+    turns : bool, default=False
+        Whether embeddings are means over the eight ways to turn and mirror an image, so that they are the same for all
+        of them: a copy is then found however it was turned. Takes eight times as long.
+    image_size : int, default=None
+        Side in pixels that images are brought to. None keeps arrays as they are and brings paths to 224.
+    batch_size : int, default=32
+        Images at a time.
+    device : str, default="auto"
+        A torch device; "auto" is the GPU if there is one.
+    n_jobs : int, default=None
+        Threads, as in `CNNClassifier`.
+    image_cache : str or os.PathLike, default=None
+        Folder where images given by path are kept decoded, as in `CNNClassifier`.
+
+    Attributes
+    ----------
+    embedding_dim_ : int
+        Width of the embedding.
+    module_ : torch.nn.Module
+        The net, in evaluation mode.
+
+    Examples
+    --------
+    >>> from sklearn_magdg.datasets import make_histology
+    >>> from sklearn_magdg.estimators import ImageEncoder
+    >>> tissue = make_histology(4, images_per_cell=1, image_size=32, random_state=0)
+    >>> ImageEncoder().fit_transform(tissue.data).shape
+    (16, 640)
+    """
+
+    _parameter_constraints = {
+        "backbone": [str, callable],
+        "weights": [None, str, PathLike],
+        "turns": ["boolean"],
+        "image_size": [None, Interval(Integral, 8, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
+        "n_jobs": [None, Integral],
+        "image_cache": [None, str, PathLike],
+    }
+
+    def __init__(
+        self,
+        backbone="random",
+        *,
+        weights=None,
+        turns=False,
+        image_size=None,
+        batch_size=32,
+        device="auto",
+        n_jobs=None,
+        image_cache=None,
+    ):
+        self.backbone = backbone
+        self.weights = weights
+        self.turns = turns
+        self.image_size = image_size
+        self.batch_size = batch_size
+        self.device = device
+        self.n_jobs = n_jobs
+        self.image_cache = image_cache
+
+    def fit(self, X, y=None):
+        """Make the net and try it on a blank image of the size of `X`.
+
+        Parameters
+        ----------
+        X : array-like
+            Images or image paths, as in `CNNClassifier.fit`.
+        y : object, default=None
+            Not used.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For features (2-D), which are embeddings already, and for a net that cannot take such images.
+        """
+        self._validate_params()
+        source = self._as_source(X, reset=True)
+        if len(source.shape) == 1:
+            raise ValueError("ImageEncoder embeds images, got features (2-D), which are embeddings already: use them.")
+        with seeded(0):  # a torchvision net without weights has those of this seed
+            input_layer, net, self.embedding_dim_ = self._build(source.shape)
+            net = MeanOverTurns(net) if self.turns else net
+            check_backbone(input_layer, net, self.embedding_dim_, source.shape)
+        module = nn.Sequential(input_layer, net).requires_grad_(False).eval()
+        self.module_ = module.to(resolve_device(self.device), memory_format=torch.channels_last)
+        return self
+
+    def transform(self, X):
+        """Embeddings.
+
+        Parameters
+        ----------
+        X : array-like
+            As in `fit`; another size is taken where the net can.
+
+        Returns
+        -------
+        ndarray of shape (n, `embedding_dim_`), float32
+        """
+        check_is_fitted(self)
+        source = self._as_source(X, reset=False)
+        device = next(self.module_.parameters()).device
+        with threads(self.n_jobs):
+            return infer(self.module_, source, batch_size=self.batch_size, device=device, read_output=lambda z: z)
+
+    def _build(self, shape):
+        if self.backbone == "random":
+            if self.weights is not None:
+                raise ValueError("`weights` needs a torchvision `backbone` such as 'mobilenet_v2'; 'random' has none.")
+            return ImageInput(), RandomFeatures(), RandomFeatures.n_features
+        if self.weights is None and isinstance(self.backbone, str):
+            warn_of_random_weights(f"backbone={self.backbone!r}")
+        return build_backbone(self.backbone, self.weights, None, shape)
+
+    def _as_source(self, X, *, reset):
+        reading = {"image_size": self.image_size, "n_jobs": self.n_jobs, "image_cache": self.image_cache}
+        return as_source(self, X, reset=reset, **reading)
+
+    @property
+    def _n_features_out(self):
+        return self.embedding_dim_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags

@@ -1,0 +1,360 @@
+"""Real images beside generated ones, and beside the training images that these are nearest to."""
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils.validation import _num_samples, check_is_fitted
+
+from sklearn_magdg._metadata import sort_names
+from sklearn_magdg._words import name_some
+from sklearn_magdg.inspection._image_sheet import HEADINGS, ImageSheet, cell_name
+from sklearn_magdg.inspection._style import check_known, check_n_images, require_matplotlib
+from sklearn_magdg.metrics import nearest_training_images
+
+MAX_SEED = 2**31 - 1
+
+
+class ImageGridDisplay:
+    """Images by class and magnification: a contact sheet, or real ones, generated ones and what these are nearest to.
+
+    Whether a generator has learned a class, or some of its images by heart, is seen beside the training images only.
+    Below the one nearest to each generated image stands their distance, relative to the distance from that training
+    image to the next one. Both are distances in an embedding; that of the default is the same for an image turned or
+    mirrored, as a generator that was fitted with ``flips=True`` may give it.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, height, width, 3), dtype uint8
+        What is drawn.
+    table : DataFrame of n rows
+        What `frame` gives. Bands stand in the order in which their class and magnification come first.
+
+    Attributes
+    ----------
+    axes_ : ndarray of Axes of shape (n_bands, n_blocks)
+        Each holds the images of a block and band, tiled.
+    figure_ : Figure
+        Its figure.
+
+    See Also
+    --------
+    sklearn_magdg.metrics.nearest_training_images : The distances.
+    sklearn_magdg.metrics.memorisation_test : Whether all generated images together lie too close.
+
+    Examples
+    --------
+    >>> from sklearn_magdg.datasets import make_histology
+    >>> from sklearn_magdg.inspection import ImageGridDisplay
+    >>> tissue = make_histology(4, images_per_cell=2, image_size=32, random_state=0)
+    >>> display = ImageGridDisplay.from_images(  # doctest: +SKIP
+    ...     tissue.data, tissue.target_names[tissue.target], magnification=tissue.magnification, random_state=0
+    ... )
+    """
+
+    def __init__(self, images, table):
+        self.images = images
+        self.table = table
+
+    @classmethod
+    def from_estimator(
+        cls,
+        generator,
+        X=None,
+        y=None,
+        *,
+        magnification=None,
+        embedding=None,
+        n_images=4,
+        random_state=None,
+        ax=None,
+    ):
+        """Picture of what a fitted generator makes, beside its training images.
+
+        Parameters
+        ----------
+        generator : DCGAN or GANAugmentedClassifier
+            Fitted on images; a DCGAN may stand in `FrozenEstimator`.
+        X : array-like of shape (n_samples, height, width, 3) or (n_samples,), default=None
+            The images or image paths that the generator was fitted on, without those of its `validation_patients_`;
+            all of them, since the nearest are looked for among these. They are shown as the generator saw them, and
+            held in memory at its size. None shows generated images alone, which is what can be published where
+            patients' images cannot.
+        y, magnification : array-like of shape (n_samples,), default=None
+            Of X, as in `fit` of the generator; what that was fitted without is not used.
+        embedding : fitted transformer, default=None
+            Gives images the embedding in which the nearest is the one at the smallest Euclidean distance. None is
+            ``sklearn_magdg.estimators.ImageEncoder(turns=True)``, which nothing trains and which does not see how an
+            image is turned.
+        n_images : int, default=4
+            Images of every class and magnification in a block, at least 1. Of real images fewer are shown where
+            there are fewer.
+        random_state : int, RandomState or None, default=None
+            Seed of what is generated, and of the draw of real images; what is generated does not depend on X.
+        ax : Axes, default=None
+            Axes, made by `plt.subplots` or its like, whose place the picture takes; a new figure if None.
+
+        Returns
+        -------
+        ImageGridDisplay
+            Drawn.
+
+        Raises
+        ------
+        TypeError
+            If `generator` generates no images by class and magnification, or `embedding` does not transform.
+        ValueError
+            If the generator was fitted on features or `GANAugmentedClassifier` with ``ratio=0``; if X holds features;
+            if `y` or `magnification` is missing beside X, comes without it, or holds a combination that the generator
+            was not fitted on; if lengths differ or `n_images` is not as above.
+        NotFittedError
+            If the generator or the embedding is not fitted.
+        ImportError
+            If matplotlib is missing.
+        """
+        check_n_images(n_images)
+        generator = _find_generator(generator)
+        cells, rng = _in_order(generator.cells_), check_random_state(random_state)
+        codes = np.repeat(np.arange(len(cells)), n_images)
+        generated = _sample(generator, cells, codes, rng)
+        blocks = [(generated, _columns("generated", codes))]
+        if X is not None:
+            training = _read(X, generated.shape[1])
+            training_codes = _codes_in(cells, len(training), y, magnification)
+            rows = _draw(training_codes, n_images, rng)
+            blocks.append((training[rows], _columns("real", training_codes[rows], row=rows)))
+            found = _find_nearest(generated, training, embedding)
+            differs = _differences(cells, codes, training_codes[found["row"]])
+            blocks.append((training[found["row"]], _columns("nearest", codes, **found, differs=differs)))
+        elif y is not None or magnification is not None or embedding is not None:
+            raise ValueError("`y`, `magnification` and `embedding` are for the training images; give these as X too.")
+        return cls(*_join(blocks, cells)).plot(ax)
+
+    @classmethod
+    def from_images(cls, images, y=None, *, magnification=None, n_images=4, random_state=None, ax=None):
+        """Contact sheet of some of the images.
+
+        Parameters
+        ----------
+        images : array-like of shape (n_samples, height, width, 3) or (n_samples,)
+            Images, or image paths, which are brought to 224 pixels.
+        y, magnification : array-like of shape (n_samples,), default=None
+            Of every image.
+        n_images : int, default=4
+            Images drawn at random of every class and magnification, at least 1.
+        random_state : int, RandomState or None, default=None
+            Seed of the draw.
+        ax : Axes, default=None
+            Axes, made by `plt.subplots` or its like, whose place the picture takes; a new figure if None.
+
+        Returns
+        -------
+        ImageGridDisplay
+            Drawn.
+
+        Raises
+        ------
+        ValueError
+            If X holds features, lengths differ, a value is missing, or `n_images` is not as above.
+        ImportError
+            If matplotlib is missing.
+        """
+        check_n_images(n_images)
+        pairs = _pairs(_num_samples(images), y, magnification)
+        cells = _in_order(set(pairs))
+        codes = np.array([cells.index(pair) for pair in pairs])
+        rows = _draw(codes, n_images, check_random_state(random_state))
+        shown = _read(_safe_indexing(images, rows))
+        return cls(*_join([(shown, _columns("images", codes[rows], row=rows))], cells)).plot(ax)
+
+    def frame(self):
+        """What is drawn, as a table.
+
+        Returns
+        -------
+        DataFrame
+            One row per image, band by band: `block` ("images", "real", "generated" or "nearest"), `class` and
+            `magnification` of the band (None where unknown), `row` in X (missing for generated images), and of the
+            nearest training images their `distance` to the generated image that stands at the same place, the `ratio`
+            of this to their distance to the next training image that is no copy of them, and how their class or
+            magnification `differs` from the band's ("" where it does not).
+        """
+        return self.table.copy()
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : Axes, default=None
+            Axes, made by `plt.subplots` or its like, whose place the picture takes; best in a figure of
+            `layout="constrained"`. A new figure, growing with the number of bands and images, if None.
+
+        Returns
+        -------
+        ImageGridDisplay
+            Itself.
+        """
+        plt = require_matplotlib("ImageGridDisplay")
+        grid = ImageSheet(self.images, self.table)
+        if ax is None:
+            _, ax = plt.subplots(figsize=grid.fit_tiles(), layout="constrained")
+        else:
+            grid.fit_into(ax)
+        self.figure_ = ax.figure
+        places = grid.divide(ax)
+        self.axes_ = np.empty((len(grid.cells), len(grid.blocks)), dtype=object)
+        for at in np.ndindex(self.axes_.shape):
+            self.axes_[at] = self.figure_.add_subplot(places[at])
+            grid.plot(self.axes_[at], *at)
+        grid.label(self.axes_)
+        return self
+
+
+def _find_generator(estimator):
+    """The fitted generator of images in `estimator`."""
+    from sklearn_magdg.estimators import DCGAN, GANAugmentedClassifier
+
+    found = _thawed(estimator)
+    if isinstance(found, GANAugmentedClassifier):
+        check_is_fitted(found)
+        if found.generator_ is None:
+            raise ValueError(
+                "This GANAugmentedClassifier was fitted with ratio=0 and has no generator; fit it with a `ratio` "
+                "above 0, or show the training images by `ImageGridDisplay.from_images`."
+            )
+        found = _thawed(found.generator_)
+    if isinstance(found, DCGAN):
+        check_is_fitted(found)
+    if not (hasattr(found, "sample") and hasattr(found, "cells_")):
+        raise TypeError(
+            f"ImageGridDisplay shows what a DCGAN or GANAugmentedClassifier generates, got {type(found).__name__}; of "
+            "a Pipeline or a search give the fitted one inside."
+        )
+    if len(found.input_shape_) != 3:
+        raise ValueError(
+            f"ImageGridDisplay shows images, and this {type(found).__name__} was fitted on features (2-D); fit it on "
+            "images."
+        )
+    return found
+
+
+def _thawed(estimator):
+    return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+
+
+def _in_order(cells):
+    """Cells by class, and within it by magnification in numeric order."""
+    ranks = [{name: rank for rank, name in enumerate(sort_names(set(names)))} for names in zip(*cells, strict=True)]
+    return sorted(cells, key=lambda cell: [rank[name] for rank, name in zip(ranks, cell, strict=True)])
+
+
+def _sample(generator, cells, codes, rng):
+    """A generated image of the cell of every code."""
+    y, magnification = (None if names[0] is None else np.array(names)[codes] for names in zip(*cells, strict=True))
+    return generator.sample(len(codes), y, magnification=magnification, random_state=rng.randint(MAX_SEED))[0]
+
+
+def _read(X, size=None):
+    """Images of X, brought to `size` as the estimators do."""
+    from sklearn_magdg.estimators._sources import as_source
+
+    source = as_source(BaseEstimator(), X, reset=False, image_size=size)
+    if len(source.shape) == 1:
+        raise ValueError("ImageGridDisplay shows images, and X holds features (2-D); give the images or their paths.")
+    return source.read(np.arange(len(source))).numpy()
+
+
+def _pairs(n_samples, y, magnification):
+    """(class, magnification) of every image, None for what is not given."""
+    known = check_known(n_samples, y=y, magnification=magnification)
+    unknown = np.full(n_samples, None)
+    return list(zip(*(known.get(name, unknown).tolist() for name in ("y", "magnification")), strict=True))
+
+
+def _codes_in(cells, n_samples, y, magnification):
+    """Position in `cells`, those of a generator, of every training image."""
+    asked = {"y": y, "magnification": magnification}
+    for name, of_cell in zip(asked, cells[0], strict=True):
+        if of_cell is None:
+            asked[name] = None
+        elif asked[name] is None:
+            raise ValueError(f"The generator was fitted with `{name}`; give that of X too, or no X.")
+    pairs = _pairs(n_samples, **asked)
+    if strangers := set(pairs) - set(cells):
+        raise ValueError(
+            f"X holds images of {name_some(map(cell_name, _in_order(strangers)))}, which the generator was not fitted "
+            f"on ({name_some(map(cell_name, cells))}); give the images that it was fitted on, and their `y` and "
+            "`magnification` as they were spelled then."
+        )
+    return _codes_of(pairs, cells)
+
+
+def _codes_of(pairs, cells):
+    position = {cell: code for code, cell in enumerate(cells)}
+    return np.array([position[pair] for pair in pairs])
+
+
+def _draw(codes, n_images, rng):
+    """Rows of `n_images` at most of every code, code by code, ascending."""
+    shuffled = rng.permutation(len(codes))
+    turn = pd.Series(shuffled).groupby(codes[shuffled]).cumcount().to_numpy()
+    rows = np.sort(shuffled[turn < n_images])
+    return rows[np.argsort(codes[rows], kind="stable")]
+
+
+def _find_nearest(generated, training, embedding):
+    """Row, distance and relative distance of the training image nearest to each generated one."""
+    transform = _transform_of(embedding, training)
+    of_training = transform(training)
+    indices, distances = (found[:, 0] for found in nearest_training_images(transform(generated), of_training))
+    spacing = _spacing(indices, training, of_training)
+    ratio = np.divide(distances, spacing, out=np.full(len(indices), np.nan), where=spacing > 0)
+    return {"row": indices, "distance": distances, "ratio": ratio}
+
+
+def _transform_of(embedding, training):
+    if embedding is None:
+        from sklearn_magdg.estimators import ImageEncoder
+
+        embedding = ImageEncoder(turns=True).fit(training)
+    if not hasattr(embedding, "transform"):
+        raise TypeError(f"`embedding` must be a fitted estimator with `transform`, got {embedding!r}.")
+    return embedding.transform
+
+
+def _spacing(rows, training, embedded):
+    """Distance of the images of `rows` to the nearest other one that is no copy of them."""
+    _, distinct = np.unique([hash(image.tobytes()) for image in training], return_index=True)
+    if len(distinct) < 2:
+        return np.zeros(len(rows))
+    return nearest_training_images(embedded[rows], embedded[distinct], n_neighbors=2).distances[:, 1]
+
+
+def _differences(cells, codes, found_codes):
+    """What of the class and magnification of the images found is not that of their bands."""
+    pairs = zip(codes, found_codes, strict=True)
+    return [cell_name(_kept_where_other(cells[code], cells[found])) for code, found in pairs]
+
+
+def _kept_where_other(cell, found):
+    return [name if name != expected else None for expected, name in zip(cell, found, strict=True)]
+
+
+def _columns(block, codes, *, row=None, distance=np.nan, ratio=np.nan, differs=""):
+    row = pd.array([pd.NA] * len(codes) if row is None else row, dtype="Int64")
+    numbers = {"row": row, "distance": distance, "ratio": ratio, "differs": differs}
+    return pd.DataFrame({"block": block, "code": codes} | numbers)
+
+
+def _join(blocks, cells):
+    """Images of all blocks, and their table, band by band."""
+    images = np.concatenate([images for images, _ in blocks])
+    table = pd.concat([columns for _, columns in blocks], ignore_index=True)
+    place = table["block"].map(list(HEADINGS).index)
+    order = np.lexsort([place, table["code"]])
+    table = table.iloc[order].reset_index(drop=True)
+    for at, name in enumerate(("class", "magnification")):
+        table.insert(1 + at, name, np.array([cell[at] for cell in cells])[table["code"]])
+    return images[order], table.drop(columns="code")

@@ -14,6 +14,8 @@ from rich.table import Table as RichTable
 
 from sklearn_magdg import __version__
 from sklearn_magdg.study._config import StudyConfig
+from sklearn_magdg.study._generate import FILES, GenerateConfig, quality_table, reading
+from sklearn_magdg.study._generate import generate as run_generate
 from sklearn_magdg.study._tables import (
     difference_note,
     difference_tables,
@@ -68,8 +70,8 @@ def _options(
     pass
 
 
-_DEFAULT = StudyConfig()
-_DATA, _NET, _GAN = "Data", "Nets", "GAN"
+_DEFAULT, _GENERATE = StudyConfig(), GenerateConfig()
+_DATA, _NET, _GAN, _ENCODER = "Data", "Nets", "GAN", "Encoder that measures"
 
 
 def _option(text, panel=None, **more):
@@ -119,8 +121,7 @@ def run(
     fresh: Annotated[bool, _option("Delete another run's results in the folder first.")] = False,
 ):
     """Run the whole study: every method on every held-out magnification and patient fold."""
-    if synthetic == (data is not None):
-        raise typer.BadParameter("give either --data PATH or --synthetic.")
+    _refuse_two_sources(data, synthetic)
     settings = {name: value for name, value in locals().items() if name in StudyConfig.__dataclass_fields__}
     settings |= {"methods": tuple(dict.fromkeys(_names(methods))), "held_out": _magnifications(held_out)}
     settings |= {"target": target.value, "patient_by": patient_by.value, "trainable": trainable.value}
@@ -171,6 +172,53 @@ def _audit(config, duplicates):
 
 
 @app.command()
+def generate(
+    data: Annotated[str | None, _option("Folder of BreaKHis, or a CSV, TSV or Parquet manifest.", _DATA)] = None,
+    synthetic: Annotated[bool, _option("Render tissue instead (make_histology).", _DATA)] = False,
+    magnification: Annotated[str | None, _option("Comma-separated ones to learn; default all.", _DATA)] = None,
+    target: Annotated[Target, _option("Classes of BreaKHis.", _DATA)] = Target.label,
+    patient_by: Annotated[PatientBy, _option("What is a patient of BreaKHis.", _DATA)] = PatientBy.accession,
+    skip_damaged: Annotated[bool, _option("Leave images out that cannot be read.", _DATA)] = False,
+    n_patients: Annotated[int, _option("Rendered patients.", _DATA)] = _GENERATE.n_patients,
+    images_per_cell: Annotated[
+        int, _option("Rendered images per patient and magnification.", _DATA)
+    ] = _GENERATE.images_per_cell,
+    held_back: Annotated[
+        float, _option("Share of the patients that the generator never sees and is measured against.", _DATA)
+    ] = _GENERATE.held_back,
+    image_size: Annotated[int, _option("Side of the images in pixels, a multiple of 16 from 32 to 128.", _GAN)] = (
+        _GENERATE.image_size
+    ),
+    epochs: Annotated[int, _option("Epochs of the GAN.", _GAN, min=1)] = _GENERATE.epochs,
+    width: Annotated[int, _option("Channels of its narrowest layer.", _GAN, min=1)] = _GENERATE.width,
+    backbone: Annotated[str, _option("'random' or a torchvision model.", _ENCODER)] = _GENERATE.backbone,
+    weights: Annotated[str | None, _option("'imagenet' (downloads) or the path of a state dict.", _ENCODER)] = None,
+    n_images: Annotated[int, _option("Images of each class and magnification in the pictures.", min=1)] = (
+        _GENERATE.n_images
+    ),
+    seed: Annotated[int, _option("Decides everything random.")] = _GENERATE.seed,
+    threads: Annotated[int | None, _option("Threads; default torch's own number.", min=1)] = None,
+    out: Annotated[Path, _option("Folder for the results.")] = Path("runs/generate"),
+    fresh: Annotated[bool, _option("Replace an earlier generator in the folder.")] = False,
+):
+    """Fit a DCGAN on a part of the patients and tell how good its samples are beside images of the others."""
+    _refuse_two_sources(data, synthetic)
+    settings = {name: value for name, value in locals().items() if name in GenerateConfig.__dataclass_fields__}
+    settings |= {"magnification": _magnifications(magnification), "target": target.value}
+    settings |= {"patient_by": patient_by.value}
+    with _one_sentence():
+        _generate(GenerateConfig(**settings), out, fresh)
+
+
+def _generate(config, out, fresh):
+    quality = run_generate(config, out, fresh=fresh, on_step=_print_plainly)
+    _print_table(quality_table(quality))
+    for sentence in [*reading(quality), *(f"Warning: {_as_options(text)}" for text in quality["warnings"])]:
+        _print_plainly(f"\n{sentence}")
+    _print_plainly("\n" + "\n".join(f"{out / name}: {what}" for name, what in FILES.items()))
+
+
+@app.command()
 def fetch(
     data_home: Annotated[Path | None, _option("Folder for data sets; default scikit-learn's.")] = None,
     retries: Annotated[int, _option("Attempts without progress after a first one.", min=1)] = 3,
@@ -212,6 +260,10 @@ def _finish(out):
     _print_main(difference_tables(summary), difference_note(summary))
     _print_main([overlap], overlap_warning(summary))
     console.print(f"\nAll tables and figures: {page}", highlight=False)
+
+
+def _print_plainly(text):
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_main(tables, remark=None):
@@ -323,6 +375,8 @@ _OPTIONS = {
     "set `root` to the folder to which the paths refer": "paths are read from the table's folder",
     "name the columns to read by `path`, `target`, `patient` and `magnification`": "rename its columns to path, "
     "target, patient and magnification, separated by commas (tabs in a .tsv)",
+    "`magnification` names": "--magnification names",
+    "`held_back`": "--held-back",
     "`image_size`": "--image-size",
     "`backbone`": "--backbone",
     "`weights`": "--weights",
@@ -339,6 +393,11 @@ def _as_options(message):
     for parameter, option in _OPTIONS.items():
         message = message.replace(parameter, option)
     return message
+
+
+def _refuse_two_sources(data, synthetic):
+    if synthetic == (data is not None):
+        raise typer.BadParameter("give either --data PATH or --synthetic.")
 
 
 def _names(text):

@@ -69,8 +69,8 @@ class StudyConfig:
     weight_decay: float = 1e-4
     reversal_strength: float = 1.0
     domain_weight: float = 1.0
-    gan_epochs: int = 50
-    gan_width: int = 32
+    gan_epochs: int = 100
+    gan_width: int = 16
     gan_ratio: float = 1.0
     signature_fraction: float = 0.5
     seed: int = 0

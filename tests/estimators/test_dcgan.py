@@ -33,7 +33,7 @@ def patient():
 @pytest.fixture(scope="module")
 def gan(marked):
     images, y, magnification = marked
-    model = DCGAN(32, width=8, max_epochs=120, batch_size=16, lr=1e-3, diff_augment=False, random_state=0)
+    model = DCGAN(32, width=8, max_epochs=120, batch_size=16, lr=1e-3, random_state=0)
     return model.fit(images, y, magnification=magnification)
 
 
@@ -90,7 +90,10 @@ def test_two_fits_agree_and_leave_the_global_generator_alone(marked):
 
 
 # in the first steps the average follows faster than its decay would let it
-@pytest.mark.parametrize("changed", [{"spectral_norm": True}, {"loss": "hinge"}, {"flips": False}, {"ema_decay": 0.2}])
+@pytest.mark.parametrize(
+    "changed",
+    [{"spectral_norm": True}, {"loss": "hinge"}, {"flips": False}, {"diff_augment": True}, {"ema_decay": 0.2}],
+)
 def test_options_change_the_generator(marked, changed):
     images, y, _ = marked
     # structured images: turning noise would change nothing but its grain

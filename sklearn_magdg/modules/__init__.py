@@ -17,6 +17,7 @@ from sklearn_magdg.modules._dcgan import (
     FeatureGenerator,
     ImageDiscriminator,
     ImageGenerator,
+    SignedInput,
     standing_statistics,
 )
 from sklearn_magdg.modules._losses import Objective, weighted_mean
@@ -46,6 +47,7 @@ __all__ = [
     "NetOutput",
     "Objective",
     "RandomFeatures",
+    "SignedInput",
     "TwoHeaded",
     "build_backbone",
     "check_backbone",

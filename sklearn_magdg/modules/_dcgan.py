@@ -63,6 +63,16 @@ class CellNorm(nn.Module):
         return torch.addcmul(shift, self.norm(x), 1 + scale)
 
 
+class SignedInput(nn.Module):
+    """Stored images ``(n, h, w, 3)`` in [0, 255] <-> ``(n, 3, h, w)`` in [-1, 1]."""
+
+    def forward(self, images):
+        return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def inverse(self, images):
+        return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
 class ImageGenerator(nn.Module):
     """Latent vectors and cells -> images ``(n, 3, size, size)`` in [-1, 1]."""
 

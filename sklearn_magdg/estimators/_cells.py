@@ -1,0 +1,84 @@
+"""What a generator is conditional on: pairs of class and magnification."""
+
+import numpy as np
+
+from sklearn_magdg._metadata import as_column, encode_magnification, sort_names
+from sklearn_magdg._words import name_some
+from sklearn_magdg.estimators._rows import read_labels
+
+
+def read_cells(n, y, magnification, *, conditional):
+    """A (class, magnification) pair per row, as an array of objects."""
+    labels, magnifications = [None] * n, [None] * n
+    if conditional:
+        if y is None:
+            raise ValueError("DCGAN(conditional=True) needs labels: pass `y` to `fit`, or set conditional=False.")
+        labels = read_labels(y, n).tolist()
+        _refuse_single_images(labels)
+        if magnification is not None:
+            encode_magnification(magnification, n)
+            magnifications = as_column(magnification, "magnification").tolist()
+    elif n < 2:
+        raise ValueError(f"DCGAN needs at least 2 images, got n_samples={n}; add some.")
+    cells = np.empty(n, dtype=object)
+    cells[:] = list(zip(labels, magnifications, strict=True))
+    return cells
+
+
+def _refuse_single_images(labels):
+    values, counts = np.unique(labels, return_counts=True)
+    if counts.min() < 2:
+        single = values[counts < 2].tolist()
+        raise ValueError(
+            f"DCGAN needs at least 2 images of each class, got 1 (n_samples={len(labels)}) of {name_some(single)}: a "
+            "generator could but repeat it; add images, or leave the class out."
+        )
+
+
+def in_order(cells):
+    """By class, and within it by magnification in numeric order."""
+    cells = list(cells)
+    return [cells[k] for k in np.lexsort(parts_of(cells).T[::-1])]
+
+
+def codes_of(cell_of_row, cells):
+    """Position of each row's cell in `cells`, -1 where it is none of them."""
+    position = {cell: code for code, cell in enumerate(cells)}
+    return np.array([position.get(cell, -1) for cell in cell_of_row], dtype=np.int64)
+
+
+def parts_of(cells):
+    """Codes of class and magnification `(n_cells, 2)`."""
+    return np.column_stack([_ranks([cell[part] for cell in cells]) for part in (0, 1)])
+
+
+def _ranks(names):
+    ordered = sort_names(set(names))
+    return [ordered.index(name) for name in names]
+
+
+def draw_cells(cells, counts, n, y, magnification, rng):
+    """Position in `cells` of every sample: any that was asked for, as often as it stood in the training set."""
+    wanted = np.ones((n, len(cells)), dtype=bool)
+    for part, values, name in ((0, y, "y"), (1, magnification, "magnification")):
+        if values is not None:
+            wanted &= _matches([cell[part] for cell in cells], n, values, name)
+    weights = wanted * counts
+    if not weights.any(axis=1).all():
+        raise ValueError("No training image had that combination of class and magnification.")
+    cumulative = np.cumsum(weights / weights.sum(axis=1, keepdims=True), axis=1)
+    return (rng.random_sample((n, 1)) > cumulative[:, :-1]).sum(axis=1)
+
+
+def _matches(known, n, values, name):
+    """Which of the `known` names, one a cell, each of `n` samples was asked for `(n, n_cells)`."""
+    if known[0] is None:
+        raise ValueError(f"`{name}` cannot be asked for: this DCGAN was fitted without; leave it None, or fit anew.")
+    values = np.broadcast_to(np.asarray(values), (n,)) if np.ndim(values) == 0 else np.asarray(values)
+    if len(values) != n:
+        raise ValueError(f"`{name}` must have n={n} entries, got {len(values)}.")
+    unknown = sorted(set(values.tolist()) - set(known), key=str)
+    if unknown:
+        fitted = name_some(sort_names(set(known)))
+        raise ValueError(f"`{name}` holds {unknown[0]!r}, which was not in the training set: {fitted}.")
+    return np.array([[value == k for k in known] for value in values])

@@ -46,7 +46,7 @@ for name, images in {"generated": samples, "copies": copies, "noise": rng.intege
     embedded = encoder.transform(images.astype(np.uint8))
     kid = kernel_inception_distance(held_out, embedded, patient=tissue.patient[new])
     kind = generative_precision_recall(held_out, embedded)
-    test = memorisation_test(embedded, training, held_out, patient=tissue.patient[new])
+    test = memorisation_test(embedded, training=training, held_out=held_out, patient=tissue.patient[new])
     rows[name] = kid._asdict() | {"coverage": kind.coverage} | test._asdict()
 pd.DataFrame(rows).T.round(3)
 

@@ -31,7 +31,24 @@ def _refuse_single_images(labels):
         single = values[counts < 2].tolist()
         raise ValueError(
             f"DCGAN needs at least 2 images of each class, got 1 (n_samples={len(labels)}) of {name_some(single)}: a "
-            "generator could but repeat it; add images, or leave the class out."
+            "generator could only repeat it; add images, or leave the class out."
+        )
+
+
+def check_parts(cell_of_row, held_back, code):
+    """Refuse a part set aside that leaves a class too few images to learn, or holds too few to judge by."""
+    if not held_back.any():
+        return
+    labels = [cell[0] for cell in cell_of_row]
+    left = [label for label, held in zip(labels, held_back, strict=True) if not held]
+    short = [label for label in set(labels) if left.count(label) < 2]
+    if short or np.sum(held_back & (code >= 0)) < 2:
+        lacking = (
+            f"2 images of {name_some(sort_names(short))} to learn from" if short else "2 images to judge samples by"
+        )
+        raise ValueError(
+            f"early_stopping=True sets {held_back.sum()} of {len(labels)} images aside and has fewer than {lacking}: "
+            "use more patients, another `validation_fraction` or `random_state`, or early_stopping=False."
         )
 
 

@@ -16,7 +16,7 @@ from sklearn_magdg._metadata import as_column, encode
 from sklearn_magdg.estimators._adversarial_net import AdversarialNet, generating, players
 from sklearn_magdg.estimators._base import MAX_SEED
 from sklearn_magdg.estimators._callbacks import LogParts, StopIfNotFinite
-from sklearn_magdg.estimators._cells import codes_of, draw_cells, in_order, parts_of, read_cells
+from sklearn_magdg.estimators._cells import check_parts, codes_of, draw_cells, in_order, parts_of, read_cells
 from sklearn_magdg.estimators._generator_health import (
     LogKID,
     SampleJudge,
@@ -70,12 +70,12 @@ class DCGAN(BaseEstimator):
         Length of the latent vectors.
     width : int, default=16
         Channels of the generator's last hidden layer; the others have 2, 4 and 8 times as many. The published net has
-        64; on a CPU a narrow one that takes more steps in the same time is better.
+        64; a narrow one takes more steps in the same time.
     conditional : bool, default=True
         Whether it generates by class (and by magnification, where `fit` was given it).
     diff_augment : bool, default=False
         Whether the discriminator sees images through differentiable augmentation, which keeps it from learning a small
-        training set by heart. It also makes the game slower by far: worth it where the training is so long that
+        training set by heart, and makes its task harder: worth a trial where the training is so long that
         ``real_score`` and ``fake_score`` run to 1 and 0, or samples turn into copies. Not used for 2-D X.
     flips : bool, default=True
         Whether training images are turned by right angles and mirrored at random, all eight ways: a slide has no up.
@@ -95,7 +95,7 @@ class DCGAN(BaseEstimator):
     early_stopping : bool, default=False
         Whether to set a class-stratified part of the patients aside, measure the KID of samples to their images after
         every epoch, stop when it no longer falls, and keep the generator that had the lowest. On the training images
-        themselves a KID would reward memorising.
+        themselves a KID would reward memorising. Of few hundred images it makes an epoch a third longer.
     validation_fraction : float, default=0.15
         Share of the patients of each class to set aside.
     patience : int, default=10
@@ -103,7 +103,7 @@ class DCGAN(BaseEstimator):
     kid_embedding : None, ImageEncoder or fitted transformer, default=None
         Embedding that KID, and the spread of the samples, are measured in. A transformer of stored images is given as
         ``FrozenEstimator(fitted)``, so that clones keep what it learned. None is ``ImageEncoder()``, a random net, or
-        for 2-D X the standardised features.
+        for 2-D X the standardised features. One that was fitted on test images leaks them through early stopping.
     device : str, default="auto"
     n_jobs : int, default=None
         Threads to compute and to decode image paths with, as in `CNNClassifier`.
@@ -119,7 +119,8 @@ class DCGAN(BaseEstimator):
         What it can generate; None stands where it is not conditional on one.
     history_ : list of dict
         Per epoch ``generator_loss``, ``discriminator_loss``, and the discriminator's mean output (0 to 1) on
-        real (``real_score``) and generated images (``fake_score``); with early stopping ``kid``.
+        real (``real_score``) and generated images (``fake_score``); with early stopping ``kid``, which takes every
+        held-back image for a patient of its own and so serves to compare epochs alone.
     spread_ : float
         How far apart samples of a class lie, in the mean over pairs, relative to training images of the same cells;
         that of the class where it is smallest. Near 0 the generator has collapsed.
@@ -127,6 +128,10 @@ class DCGAN(BaseEstimator):
         With early stopping, the patients set aside.
     best_epoch_ : int
         With early stopping, the epoch whose generator is kept.
+    cell_counts_ : ndarray of shape (n_cells,)
+        Training images of each of ``cells_``.
+    input_shape_ : tuple of int
+        Height, width and 3 of the images that it learned from, or the number of features.
     n_features_in_ : int
         For 2-D X.
     module_ : torch.nn.ModuleDict
@@ -267,6 +272,7 @@ class DCGAN(BaseEstimator):
             held_back = self._hold_back(cell_of_row, patient)
             cells = in_order(set(cell_of_row[~held_back]))
             code = codes_of(cell_of_row, cells)
+            check_parts(cell_of_row, held_back, code)
             seed = check_random_state(self.random_state).randint(MAX_SEED)
             with seeded(seed), threads(self.n_jobs):
                 interrupted = self._fit(source, code, cells, held_back)
@@ -331,11 +337,8 @@ class DCGAN(BaseEstimator):
         label = [cell[0] for cell in cell_of_row] if self.conditional else None
         rng = check_random_state(self.random_state)
         held_back = patient_holdout(patient, label, self.validation_fraction, rng)
-        if held_back.sum() < 2:
-            raise ValueError(
-                "early_stopping=True needs a class with at least 2 patients, to set one aside of whom there are at "
-                "least 2 images."
-            )
+        if not held_back.any():
+            raise ValueError("early_stopping=True needs a class with at least 2 patients to set one of them aside.")
         self.validation_patients_ = encode(patient[held_back], "patient").names
         return held_back
 
@@ -345,18 +348,21 @@ class DCGAN(BaseEstimator):
         training, seen_code = RowsOf(source, seen), code[seen]
         module = self._start_module(training, cells)
         embed = embedding_function(self.kid_embedding, module["input"], source.shape)
+        embed(
+            training.read(np.arange(1)).numpy()
+        )  # an embedding that cannot take them says so before hours of training
         # cells that only held-back patients have cannot be generated, so they say nothing of the generator
         judged = np.flatnonzero(held_back & (code >= 0))
         judge = SampleJudge(embed, RowsOf(source, judged), code[judged], self.batch_size) if len(judged) else None
         net = self._build_net(module, len(seen), judge, seen_code)
         interrupted = run(net, TrainingData(training, {"cell": torch.from_numpy(seen_code)}))
-        history = completed_epochs(net)
+        history = [row for row in completed_epochs(net) if judge is None or "kid" in row]
         if not history:
             raise KeyboardInterrupt
         self._store(module, history, cells, seen_code, source.shape)
         if judge is not None:
             self.best_epoch_ = kept_epoch(net)
-        self._look_at(embed, training, seen_code, net.criterion_)
+        self._look_at(embed, training, seen_code, net.criterion_.guessing())
         return interrupted
 
     def _start_module(self, source, cells):
@@ -367,11 +373,10 @@ class DCGAN(BaseEstimator):
 
     def _build_module(self, shape, cells):
         codes = parts_of(cells)
+        input_layer, generator = self._build_generator(shape, codes)
         if len(shape) == 1:
-            input_layer, generator = self._build_generator(shape, codes)
             discriminator = FeatureDiscriminator(shape[0], codes, self.spectral_norm)
         else:
-            input_layer, generator = self._build_generator(shape, codes)
             discriminator = ImageDiscriminator(self.image_size, self.width, codes, self.spectral_norm)
         return players(input_layer, generator, discriminator, self.ema_decay)
 
@@ -414,12 +419,13 @@ class DCGAN(BaseEstimator):
         self.input_shape_ = shape
         self.__dict__.pop("best_epoch_", None)
 
-    def _look_at(self, embed, source, code, objective):
+    def _look_at(self, embed, source, code, guessing):
         """Measure the spread of the samples, and warn where the game was lost."""
         classes = parts_of(self.cells_)[:, 0]
         self.spread_ = spread_of_samples(self.module_, embed, source, code, classes, self.batch_size)
-        n_steps = len(self.history_) * len(ShuffledBatches(len(source), self.batch_size))
-        warn_of_lost_game(self.history_, n_steps, self.spread_, objective.guessing())
+        played = self.history_[: getattr(self, "best_epoch_", None)]  # what made the generator that is kept
+        n_steps = len(played) * len(ShuffledBatches(len(source), self.batch_size))
+        warn_of_lost_game(played, n_steps, self.spread_, guessing)
 
     # Steps of `sample`
 

@@ -51,8 +51,8 @@ class GANAugmentedClassifier(
     ratio : float, default=1.0
         Generated images per real training image, at least 0.
     balance : bool, default=False
-        Whether the generated images go where class and magnification are rare; else they follow the
-        training set.
+        Whether the generated images go where class and magnification are rare, to the rarest first; whether all
+        become equally frequent depends on `ratio`. Else they follow the training set.
     random_state : int, RandomState or None, default=None
         Decides generator, samples and `estimator`.
 
@@ -61,6 +61,8 @@ class GANAugmentedClassifier(
     estimator_ : fitted classifier
     generator_ : fitted generator, or None with ``ratio=0``
     n_synthetic_ : int
+    synthetic_counts_ : dict
+        How many were generated of each (class, magnification).
     classes_, history_, embedding_dim_
         Of ``estimator_``.
     n_features_in_ : int
@@ -142,15 +144,16 @@ class GANAugmentedClassifier(
         seen = real.take(~_kept_from_generator(estimator, real))
         n_synthetic = round(self.ratio * len(seen.y))
         _check_memory(self.ratio, n_synthetic, real.source.shape)
-        counts = _allot(seen, n_synthetic, self.balance)
-        training = real
-        if counts:
+        counts, training = {}, real
+        if n_synthetic:
             generator.fit(seen.source, seen.y, patient=seen.patient, magnification=seen.magnification)
+            counts = _allot(seen, n_synthetic, self.balance, _learned_alone(generator))
             training = real.joined_with(_generate(generator, counts, rng), weight=seen.weight.mean())
         interrupted = _fit_until_interrupted(estimator, training)
         self.estimator_ = estimator
         self.generator_ = generator if counts else None
         self.n_synthetic_ = sum(counts.values())
+        self.synthetic_counts_ = counts
         self.image_size_ = generator.image_size
         return interrupted
 
@@ -322,13 +325,22 @@ def _fit_until_interrupted(estimator, training):
     return False
 
 
-def _allot(rows, n_synthetic, balance):
-    """How many to generate of every (class, magnification) cell of `rows`.
+def _learned_alone(generator):
+    """Cells that a generator fitted here has learned, fewer than are there where early stopping set some aside.
+
+    None of a frozen one: what that cannot generate is an error, for its user chose it.
+    """
+    return None if isinstance(generator, FrozenEstimator) else set(generator.cells_)
+
+
+def _allot(rows, n_synthetic, balance, learned=None):
+    """How many to generate of every (class, magnification) cell of `rows`, or of those of them that were `learned`.
 
     In proportion to the cell's rows, or (`balance`) so that the smallest cells are filled up first.
     """
     magnification = [None] * len(rows.y) if rows.magnification is None else rows.magnification
-    counts = Counter(zip(rows.y, magnification, strict=True))
+    counts = Counter(zip(rows.y.tolist(), as_column(magnification, "magnification").tolist(), strict=True))
+    counts = {cell: n for cell, n in counts.items() if learned is None or cell in learned}
     sizes = np.array(list(counts.values()), dtype=float)
     shares = _filling_up(sizes, n_synthetic) if balance else sizes / sizes.sum() * n_synthetic
     whole = np.floor(shares).astype(int)

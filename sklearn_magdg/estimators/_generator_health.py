@@ -15,13 +15,13 @@ from sklearn_magdg.estimators._image_encoder import ImageEncoder
 from sklearn_magdg.estimators._sampling import sample_cells, settle
 from sklearn_magdg.metrics import kernel_inception_distance
 
-# Samples that a KID is measured with, at least: more than there are held-back images, for they cost little.
+# Samples that a KID is measured with, and held-back images at most: after every epoch, so that it must not take long.
 _N_SAMPLES = 256
 # Images of a cell whose spread stands for that of all.
 _N_SPREAD = 32
 # Samples of a class that lie closer together than this share of the spread of its images have collapsed.
-_COLLAPSED = 0.25
-# Before, samples are those of the first steps and tell nothing yet.
+_COLLAPSED = 0.3
+# Before, samples are those of the first steps and the game is not yet lost.
 _FEWEST_STEPS = 100
 # A discriminator with less than this share of the loss of guessing has nothing to teach.
 _DOMINATING = 0.1
@@ -49,9 +49,10 @@ class SampleJudge:
     """The held-back images' embedding, and the KID of a generator's samples of the same cells to it."""
 
     def __init__(self, embed, source, code, batch_size):
+        rows = np.random.default_rng(0).permutation(len(source))[:_N_SAMPLES]
         self.embed = embed
-        self.real = embed(source.read(np.arange(len(source))).numpy())
-        self.code = np.resize(code, max(len(code), _N_SAMPLES))
+        self.real = embed(source.read(rows).numpy())
+        self.code = np.resize(code[rows], _N_SAMPLES)
         self.batch_size = batch_size
 
     def kid(self, module):
@@ -103,6 +104,7 @@ def _distances(module, embed, source, rows, cell, batch_size):
 def warn_of_lost_game(history, n_steps, spread, guessing):
     """Warn where samples lie close together, or the discriminator told real from generated nearly always of late."""
     if n_steps < _FEWEST_STEPS:
+        _warn_of_few_steps(n_steps, spread)
         return
     if spread < _COLLAPSED:
         warnings.warn(
@@ -117,6 +119,16 @@ def warn_of_lost_game(history, n_steps, spread, guessing):
         warnings.warn(
             f"The discriminator dominates: its loss is {np.mean(losses):.2g}, where guessing has {guessing:.2g} (mean "
             f"output {last['real_score']:.2f} on real and {last['fake_score']:.2f} on generated images), so that the "
-            "generator learns little from it: use diff_augment=True or spectral_norm=True, or lower `lr`.",
+            "generator learns little from it: lower `lr`, or use spectral_norm=True or diff_augment=True and more "
+            "steps.",
+            ConvergenceWarning,
+        )
+
+
+def _warn_of_few_steps(n_steps, spread):
+    if spread < _COLLAPSED:
+        warnings.warn(
+            f"The generator is hardly trained: after {n_steps} steps samples of a class lie {spread:.2g} times as far "
+            "apart as its training images; raise `max_epochs` (hundreds of steps are the least).",
             ConvergenceWarning,
         )

@@ -46,6 +46,8 @@ class ImageEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     ----------
     embedding_dim_ : int
         Width of the embedding.
+    input_shape_ : tuple of int
+        Height, width and 3 of the images, after `image_size`.
     module_ : torch.nn.Module
         The net, in evaluation mode.
 
@@ -117,6 +119,7 @@ class ImageEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             input_layer, net, self.embedding_dim_ = self._build(source.shape)
             net = MeanOverTurns(net) if self.turns else net
             check_backbone(input_layer, net, self.embedding_dim_, source.shape)
+        self.input_shape_ = source.shape
         module = nn.Sequential(input_layer, net).requires_grad_(False).eval()
         self.module_ = module.to(resolve_device(self.device), memory_format=torch.channels_last)
         return self
@@ -127,7 +130,7 @@ class ImageEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Parameters
         ----------
         X : array-like
-            As in `fit`; another size is taken where the net can.
+            As in `fit`, and of the same size: embeddings of two sizes differ by sharpness alone.
 
         Returns
         -------
@@ -135,6 +138,11 @@ class ImageEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """
         check_is_fitted(self)
         source = self._as_source(X, reset=False)
+        if source.shape != self.input_shape_:
+            raise ValueError(
+                f"ImageEncoder was fitted on inputs of shape {self.input_shape_}, got {source.shape}; set `image_size` "
+                "to bring images to one size, paths and arrays alike."
+            )
         device = next(self.module_.parameters()).device
         with threads(self.n_jobs):
             return infer(self.module_, source, batch_size=self.batch_size, device=device, read_output=lambda z: z)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import _num_samples, check_is_fitted
@@ -83,7 +83,7 @@ class ImageGridDisplay:
             patients' images cannot.
         y, magnification : array-like of shape (n_samples,), default=None
             Of X, as in `fit` of the generator; what that was fitted without is not used.
-        embedding : fitted transformer, default=None
+        embedding : ImageEncoder or fitted transformer, default=None
             Gives images the embedding in which the nearest is the one at the smallest Euclidean distance. None is
             ``sklearn_magdg.estimators.ImageEncoder(turns=True)``, which nothing trains and which does not see how an
             image is turned.
@@ -308,17 +308,17 @@ def _find_nearest(generated, training, embedding):
     """Row, distance and relative distance of the training image nearest to each generated one."""
     transform = _transform_of(embedding, training)
     of_training = transform(training)
-    indices, distances = (found[:, 0] for found in nearest_training_images(transform(generated), of_training))
+    indices, distances = (found[:, 0] for found in nearest_training_images(transform(generated), training=of_training))
     spacing = _spacing(indices, training, of_training)
     ratio = np.divide(distances, spacing, out=np.full(len(indices), np.nan), where=spacing > 0)
     return {"row": indices, "distance": distances, "ratio": ratio}
 
 
 def _transform_of(embedding, training):
-    if embedding is None:
-        from sklearn_magdg.estimators import ImageEncoder
+    from sklearn_magdg.estimators import ImageEncoder
 
-        embedding = ImageEncoder(turns=True).fit(training)
+    if embedding is None or isinstance(embedding, ImageEncoder):  # which learns nothing, so that any fit is as good
+        embedding = clone(embedding or ImageEncoder(turns=True)).fit(training)
     if not hasattr(embedding, "transform"):
         raise TypeError(f"`embedding` must be a fitted estimator with `transform`, got {embedding!r}.")
     return embedding.transform
@@ -329,7 +329,7 @@ def _spacing(rows, training, embedded):
     _, distinct = np.unique([hash(image.tobytes()) for image in training], return_index=True)
     if len(distinct) < 2:
         return np.zeros(len(rows))
-    return nearest_training_images(embedded[rows], embedded[distinct], n_neighbors=2).distances[:, 1]
+    return nearest_training_images(embedded[rows], training=embedded[distinct], n_neighbors=2).distances[:, 1]
 
 
 def _differences(cells, codes, found_codes):

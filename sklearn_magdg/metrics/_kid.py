@@ -21,7 +21,7 @@ class KernelInceptionDistance(NamedTuple):
     standard_error: float
 
 
-def kernel_inception_distance(real, generated, *, patient=None):
+def kernel_inception_distance(real, generated, *, patient=None, generated_patient=None):
     r"""Squared distance between the distributions of real and of generated embeddings, with its standard error.
 
     The distance is the squared maximum mean discrepancy of the polynomial kernel
@@ -45,10 +45,13 @@ def kernel_inception_distance(real, generated, *, patient=None):
     real : array-like of shape (n_real, n_dimensions)
         Embeddings of real images; finite numbers.
     generated : array-like of shape (n_generated, n_dimensions)
-        Embeddings of generated images by the same encoder, at least 2, drawn independently of each other.
+        Embeddings of generated images by the same encoder, at least 2, drawn independently of each other (but see
+        `generated_patient`).
     patient : array-like of shape (n_real,), default=None
         Ints or strings, at least 2 different ones; how many images a patient has should not depend on how they look.
         `None` takes every real image as a patient of its own.
+    generated_patient : array-like of shape (n_generated,), default=None
+        The same of `generated`, where real images stand in its place: the yardstick of two sets of patients.
 
     Returns
     -------
@@ -84,24 +87,27 @@ def kernel_inception_distance(real, generated, *, patient=None):
     [1.01, 0.41]
     """
     real, generated = check_embeddings(real=real, generated=generated)
-    group = np.arange(len(real)) if patient is None else encode(patient, "patient", len(real)).codes
-    _check_numbers(group, generated, patient is None)
-    sides = _sums(real, generated, group), _sums(generated, real, np.arange(len(generated)))
+    group, other = _groups(real, patient, "patient"), _groups(generated, generated_patient, "generated_patient")
+    _check_numbers(group, "real", patient is None)
+    _check_numbers(other, "generated", generated_patient is None)
+    sides = _sums(real, generated, group), _sums(generated, real, other)
     estimate = sum(_mean_of_pairs(side.within.sum(), side.size) for side in sides)
     estimate -= 2 * sides[0].cross.sum() / (len(real) * len(generated))
     return KernelInceptionDistance(float(estimate), float(np.sqrt(sum(_jackknife_variance(side) for side in sides))))
 
 
-def _check_numbers(group, generated, by_image):
+def _groups(embedding, patient, name):
+    return np.arange(len(embedding)) if patient is None else encode(patient, name, len(embedding)).codes
+
+
+def _check_numbers(group, name, by_image):
     n_groups = group.max() + 1
     if n_groups < 2:
         came = counted(n_groups, "image" if by_image else "patient")
         raise ValueError(
-            f"kernel_inception_distance compares pairs and needs `real` images of at least 2 patients, got {came}; "
-            f"give more."
+            f"kernel_inception_distance compares pairs and needs at least 2 `{name}` "
+            f"{'images' if by_image else 'patients'}, got {came}; give more."
         )
-    if len(generated) < 2:
-        raise ValueError("kernel_inception_distance compares pairs and needs at least 2 `generated` images, got 1.")
 
 
 class _Sums(NamedTuple):

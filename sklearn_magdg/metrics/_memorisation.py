@@ -25,7 +25,7 @@ class MemorisationTest(NamedTuple):
     authenticity: float
 
 
-def nearest_training_images(generated, training, *, n_neighbors=1):
+def nearest_training_images(generated, *, training, n_neighbors=1):
     r"""For each generated image the training images nearest to it, nearest first.
 
     To look at side by side: a sample beside its nearest training image shows what was copied, and what an encoder
@@ -62,7 +62,7 @@ def nearest_training_images(generated, training, *, n_neighbors=1):
     --------
     >>> from sklearn_magdg.metrics import nearest_training_images
     >>> training = [[0, 0], [3, 4], [0, 1]]
-    >>> indices, distances = nearest_training_images([[3, 4], [0, 3]], training, n_neighbors=2)
+    >>> indices, distances = nearest_training_images([[3, 4], [0, 3]], training=training, n_neighbors=2)
     >>> indices.tolist(), distances.round(2).tolist()
     ([[1, 2], [2, 0]], [[0.0, 4.24], [2.0, 3.0]])
     """
@@ -84,7 +84,7 @@ def _nearest(embedding, training, n_neighbors=1):
     return NearestTrainingImages(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
 
-def memorisation_test(generated, training, held_out, *, patient=None):
+def memorisation_test(generated, *, training, held_out, patient=None):
     r"""How often a generated image lies closer to the training images than a held-out real image does, and its p-value.
 
     Each image has a distance to its nearest training image. A held-out image's placement is the share of generated
@@ -164,9 +164,9 @@ def memorisation_test(generated, training, held_out, *, patient=None):
     >>> training, held_out, generated = rng.normal(size=(3, 90, 4))
     >>> copies = training + 0.01 * rng.normal(size=(90, 4))
     >>> patient = np.arange(90) // 5
-    >>> [round(each, 3) for each in memorisation_test(copies, training, held_out, patient=patient)]
+    >>> [round(each, 3) for each in memorisation_test(copies, training=training, held_out=held_out, patient=patient)]
     [1.0, 0.0, 0.0]
-    >>> [round(each, 3) for each in memorisation_test(generated, training, held_out, patient=patient)]
+    >>> [round(each, 3) for each in memorisation_test(generated, training=training, held_out=held_out, patient=patient)]
     [0.511, 0.394, 0.567]
     """
     generated, training, held_out = check_embeddings(generated=generated, training=training, held_out=held_out)

@@ -48,8 +48,8 @@ class CellEmbedding(nn.Module):
 class CellNorm(nn.Module):
     """Batch norm whose scale and shift are those of the cell (Dumoulin et al. 2017).
 
-    The cell changes what every channel does and not where: that is left to the latent vector, without which all samples
-    of a cell would be one. Read beside the latent vector, the cell soon takes its place.
+    The cell changes what every channel does and not where: that is left to the latent vector, whose place the cell
+    could take if it were read beside it.
     """
 
     def __init__(self, norm, cells):

@@ -22,6 +22,11 @@ class StudyData(NamedTuple):
     id: np.ndarray
     description: str
 
+    def take(self, rows):
+        """Only these rows."""
+        columns = ("images", "y", "patient", "magnification", "id")
+        return self._replace(**{name: getattr(self, name)[rows] for name in columns})
+
     @property
     def fingerprint(self):
         """Digest of images, labels and metadata."""
@@ -31,15 +36,28 @@ class StudyData(NamedTuple):
         return digest.hexdigest()
 
 
-def load_study_data(config):
-    """Rendered tissue, BreaKHis (a folder) or a manifest (a file), as `config` says."""
+def load_study_data(config, magnifications=None):
+    """Rendered tissue, BreaKHis (a folder) or a manifest (a file), as `config` says; of all `magnifications`, or some.
+
+    Files of others are not read.
+    """
     if config.data is None:
         _refuse_breakhis_options(config)
-        return _rendered(config)
+        data = _rendered(config)
+        return data if magnifications is None else data.take(_rows_of(data.magnification, magnifications))
     bunch, root = load_collection(config)
-    images = ImageReader(config.image_size, n_jobs=config.threads).transform(bunch.data)
     ids = np.array([_relative(file, root) for file in bunch.data])
-    return _study_data(bunch, images, ids, count_images(bunch, config))
+    data = _study_data(bunch, bunch.data, ids, count_images(bunch, config))
+    if magnifications is not None:
+        data = data.take(_rows_of(data.magnification, magnifications))
+    return data._replace(images=ImageReader(config.image_size, n_jobs=config.threads).transform(data.images))
+
+
+def _rows_of(magnification, wanted):
+    known, wanted = np.unique(magnification).tolist(), _as_in_data(wanted, magnification)
+    if unknown := [name for name in wanted if name not in known]:
+        raise ValueError(f"`magnification` names {unknown}, but the data have {known}; name some of these.")
+    return np.isin(magnification, wanted)
 
 
 def load_collection(config):

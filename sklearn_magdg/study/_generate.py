@@ -16,7 +16,7 @@ from sklearn_magdg._words import counted, name_some
 from sklearn_magdg.inspection import ImageGridDisplay
 from sklearn_magdg.model_selection._holdout import patient_holdout
 from sklearn_magdg.study._config import StudyConfig
-from sklearn_magdg.study._data import _as_in_data, load_study_data
+from sklearn_magdg.study._data import load_study_data
 from sklearn_magdg.study._quality import NOISE, SAMPLES, SWAPPED, TRAINING, cells_of, measure
 from sklearn_magdg.study._results import _plain, package_versions
 from sklearn_magdg.study._tables import Table, magnification_name
@@ -29,6 +29,7 @@ FILES = {
     QUALITY: "all numbers, settings and the history of the fit",
 }
 
+_FEW_PATIENTS = 3  # of whom not even a standard error can be had
 _TIMED_FROM = 40  # epochs; of fewer, two more to tell the time by would be a large part
 
 
@@ -62,7 +63,7 @@ class GenerateConfig:
     image_size: int = 64
     epochs: int = 100
     width: int = 16
-    held_back: float = 0.2
+    held_back: float = 0.3
     backbone: str = "random"
     weights: str | None = None
     n_images: int = 8
@@ -112,9 +113,9 @@ def generate(config, out, *, fresh=False, on_step=None):
     out, on_step = Path(out), on_step or (lambda sentence: None)
     _check_folder(out, fresh)
     with warnings.catch_warnings(record=True) as caught, threads(config.threads):
-        warnings.simplefilter("always")
+        warnings.simplefilter("always", UserWarning)
         gan, encoders = _build(config)
-        training, held_back = part_patients(_load(config), config)
+        training, held_back = part_patients(load_study_data(config.collection(), config.magnification), config)
         on_step(_what_is_learned(config, training, held_back))
         on_step(f"Fitting {counted(config.epochs, 'epoch')}{_time_needed(gan, training)}.")
         started = time.perf_counter()
@@ -162,31 +163,15 @@ def _check_folder(out, fresh):
         )
 
 
-def _load(config):
-    """The images of the magnifications wanted."""
-    data = load_study_data(config.collection())
-    if config.magnification is None:
-        return data
-    known, wanted = np.unique(data.magnification).tolist(), _as_in_data(config.magnification, data.magnification)
-    if unknown := [name for name in wanted if name not in known]:
-        raise ValueError(f"`magnification` names {unknown}, but the data have {known}; name some of these.")
-    return _rows(data, np.isin(data.magnification, wanted))
-
-
-def _rows(data, rows):
-    columns = ("images", "y", "patient", "magnification", "id")
-    return data._replace(**{name: getattr(data, name)[rows] for name in columns})
-
-
 def part_patients(data, config):
     """Images for the generator, and those of the patients held back, of cells that it can learn: two `StudyData`.
 
     A cell is a class at a magnification; one that only held-back patients have says nothing of the generator.
     """
     held = patient_holdout(data.patient, data.y, config.held_back, np.random.RandomState(config.seed))
-    learned = set(cells_of(_rows(data, ~held)))
+    learned = set(cells_of(data.take(~held)))
     known = np.array([cell in learned for cell in cells_of(data)])
-    training, held_back = _rows(data, ~held), _rows(data, held & known)
+    training, held_back = data.take(~held), data.take(held & known)
     if (n_patients := len(np.unique(held_back.patient))) < 2:
         raise ValueError(
             f"Samples are measured against images of at least 2 held-back patients, got {n_patients}: raise "
@@ -260,11 +245,12 @@ def _describe(config, training, held_back):
 
 
 def _side(data):
-    counts = np.bincount(data.y, minlength=len(data.class_names)).tolist()
+    own = {name: data.y == label for label, name in enumerate(data.class_names)}
     return {
         "n_images": len(data.y),
         "n_patients": len(np.unique(data.patient)),
-        "n_images_by_class": dict(zip(data.class_names, counts, strict=True)),
+        "n_images_by_class": {name: int(rows.sum()) for name, rows in own.items()},
+        "n_patients_by_class": {name: len(np.unique(data.patient[rows])) for name, rows in own.items()},
     }
 
 
@@ -322,15 +308,55 @@ def _estimate(kid):
 
 
 def reading(quality):
-    """How to read the table, and what else was found, in sentences."""
-    found = quality["memorisation"]
-    spread = "–" if quality["spread"] is None else f"{quality['spread']:.2f}"
+    """How to read the table, and what it and the other numbers say, in sentences."""
     return [
-        "How to read it: the training images, of other patients, are the best to hope for and noise the worst; samples "
-        "follow their class where their KID within class is well below that of swapped classes, look unlike real "
-        "images where precision and density are low, and lack kinds of real images where recall and coverage are.",
-        "Copies: samples lie closer to the training images than images of new patients do in "
-        f"{100 * found['closer']:.0f} % of comparisons (p = {found['p_value']:.2g} for more than half). Authenticity, "
-        f"0 for copies, is {found['authenticity']:.2f}, and {found['held_back_authenticity']:.2f} for held-back "
-        f"images. Samples of a class lie {spread} times as far apart as training images.",
+        "How to read it: the training images, of other patients, are the best to hope for and noise the worst. Low "
+        "precision or density: samples unlike real images. Low recall or coverage: kinds of real images that are never "
+        "generated. All numbers are those of one encoder, which may not see what a person does: look at the pictures.",
+        *_too_few(quality["held_back"]),
+        *_classes(quality["compared"]),
+        _copies(quality["memorisation"]),
+        _spread(quality["spread"]),
     ]
+
+
+def _too_few(held_back):
+    few = [name for name, n_patients in held_back["n_patients_by_class"].items() if n_patients < _FEW_PATIENTS]
+    if not few:
+        return []
+    return [
+        f"Too few: of {name_some(few)} fewer than {_FEW_PATIENTS} patients are held back, so that these numbers say "
+        "little; raise --held-back, or use more patients."
+    ]
+
+
+def _classes(compared):
+    """Whether samples follow their class, by what swapping the classes costs."""
+    own, swapped = (compared.get(name, {}).get("kid_within_class") for name in (SAMPLES, SWAPPED))
+    if own is None or swapped is None or own["standard_error"] is None:
+        return []
+    cost = swapped["estimate"] - own["estimate"]
+    # two errors of one set of held-back patients: their sum is an upper bound on the error of the difference
+    error = own["standard_error"] + swapped["standard_error"]
+    verdict = "follow their class" if cost > error else "may or may not follow their class"
+    if cost < -error:
+        verdict = "are closer to the other class than to their own"
+    return [
+        f"Classes: samples {verdict}. Swapped, they are farther by {cost:z.3f}, with an error of up to {error:.3f}."
+    ]
+
+
+def _copies(found):
+    verdict = "no sign of copies" if found["authenticity"] > found["held_back_authenticity"] / 2 else "COPIES"
+    return (
+        f"Copies: {verdict}. {100 * found['authenticity']:.0f} % of samples are authentic, which copies never are (of "
+        f"held-back images {100 * found['held_back_authenticity']:.0f} %). Samples lie closer to the training images "
+        f"than images of new patients do in {100 * found['closer']:.0f} % of comparisons (p = {found['p_value']:.2g} "
+        "for more than half), as a generator of new images of its training patients may."
+    )
+
+
+def _spread(spread):
+    if spread is None:
+        return "Spread: unknown, for no class has two training images that differ."
+    return f"Spread: samples of a class lie {spread:.2f} times as far apart as its training images (near 0: collapse)."

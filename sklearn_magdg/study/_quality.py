@@ -18,6 +18,7 @@ class Images(NamedTuple):
 
     images: np.ndarray
     y: np.ndarray
+    patient: np.ndarray | None = None  # of real images
 
 
 def measure(gan, training, held_back, encoders, seed):
@@ -30,7 +31,7 @@ def measure(gan, training, held_back, encoders, seed):
     rows = {}
     for name, each in compared.items():
         shares = _precision_recall(real, embedded[name], n_each, n_neighbors, seed)
-        distances = _distances(real, held_back, embedded[name], each.y)
+        distances = _distances(real, held_back, embedded[name], each)
         rows[name] = {"n_images": len(each.images)} | distances | shares
     return {
         "compared": rows,
@@ -53,7 +54,7 @@ def sets_to_compare(gan, training, held_back, seed):
     noise = rng.integers(0, 256, (len(turn), *training.images.shape[1:]), dtype=np.uint8)
     names = np.array(training.class_names)
     sets = {
-        TRAINING: Images(training.images[alike], training.y[alike]),
+        TRAINING: Images(training.images[alike], training.y[alike], training.patient[alike]),
         SAMPLES: Images(_sample(gan, names[y], magnification, seed), y),
     }
     other = _swap(y, magnification, set(cells_of(training)), len(names))
@@ -79,37 +80,44 @@ def _swap(y, magnification, learned, n_classes):
     return np.array([others[cell] for cell in zip(y.tolist(), magnification.tolist(), strict=True)])
 
 
-def _distances(real, held_back, embedded, y):
+def _distances(real, held_back, embedded, images):
     """KID to the held-back images, within each class, and the mean of these."""
     by_class = {}
     for label, name in enumerate(held_back.class_names):
-        ours = held_back.y == label
-        by_class[name] = _kid(real[ours], embedded[y == label], held_back.patient[ours])
+        ours, theirs = held_back.y == label, images.y == label
+        other = None if images.patient is None else images.patient[theirs]
+        by_class[name] = _kid(real[ours], embedded[theirs], held_back.patient[ours], other)
     known = [each for each in by_class.values() if each is not None]
     within = None
     if known:  # patients of two classes being rare, the errors of two classes are independent
         estimates, errors = np.array([[each["estimate"], each["standard_error"]] for each in known]).T
         within = {"estimate": estimates.mean(), "standard_error": np.sqrt(np.sum(errors**2)) / len(known)}
-    return {"kid": _kid(real, embedded, held_back.patient), "kid_within_class": within, "kid_by_class": by_class}
+    return {
+        "kid": _kid(real, embedded, held_back.patient, images.patient),
+        "kid_within_class": within,
+        "kid_by_class": by_class,
+    }
 
 
-def _kid(real, embedded, patient):
+def _kid(real, embedded, patient, other=None):
     """KID and its standard error, None where there are fewer than two patients or images."""
-    if len(np.unique(patient)) < 2 or len(embedded) < 2:
+    if len(np.unique(patient)) < 2 or len(embedded if other is None else np.unique(other)) < 2:
         return None
-    return kernel_inception_distance(real, embedded, patient=patient)._asdict()
+    return kernel_inception_distance(real, embedded, patient=patient, generated_patient=other)._asdict()
 
 
 def _precision_recall(real, embedded, n_images, n_neighbors, seed):
-    """Of as many images of each set, for the shares depend on how many there are."""
+    """Of as many images of each set, for the shares depend on how many there are; nan of a single image."""
+    if n_images < 2:
+        return dict.fromkeys(("precision", "recall", "density", "coverage"), np.nan)
     drawn = np.random.default_rng(seed).choice(len(embedded), n_images, replace=False)
     return generative_precision_recall(real, embedded[drawn], n_neighbors=n_neighbors)._asdict()
 
 
 def _memorisation(samples, training, held_back, encoder):
     generated, known, real = (encoder.transform(each) for each in (samples, training.images, held_back.images))
-    found = memorisation_test(generated, known, real, patient=held_back.patient)._asdict()
-    return found | {"held_back_authenticity": memorisation_test(real, known, real).authenticity}
+    found = memorisation_test(generated, training=known, held_out=real, patient=held_back.patient)._asdict()
+    return found | {"held_back_authenticity": memorisation_test(real, training=known, held_out=real).authenticity}
 
 
 def cells_of(data):

@@ -137,9 +137,9 @@ def _difference_cells(row):
     held_out = "all" if row["held_out"] is None else magnification_name(row["held_out"])
     fold = "all" if row["fold"] is None else str(row["fold"])
     brier = [_number(row[key], ".3f") for key in ("brier_baseline", "brier")]
-    difference = _number(row["brier_difference"], "+.3f")
+    difference = _number(row["brier_difference"], "+.4f")
     if row["low"] is not None:
-        difference += f" ({row['low']:+.3f} to {row['high']:+.3f})"
+        difference += f" ({row['low']:+.4f} to {row['high']:+.4f})"
     auc = [_number(row["auc_baseline"], ".3f"), _number(row["auc"], ".3f"), _number(row["auc_difference"], "+.3f")]
     return [
         held_out,

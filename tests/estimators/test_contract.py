@@ -173,7 +173,7 @@ def test_labels_are_decoded_whatever_the_kind(model, kind, tissue, inputs):
 def test_one_sample_of_each_class_is_enough(model, kind, tissue, inputs):
     rows = [0, 53, 20]
     X = [inputs[kind][row] for row in rows]
-    if isinstance(model, GANAugmentedClassifier):  # whose generator could but repeat it
+    if isinstance(model, GANAugmentedClassifier):  # whose generator could only repeat it
         with pytest.raises(ValueError, match="DCGAN needs at least 2 images of each class"):
             clone(model).fit(X, ["b", "a", "c"])
         return

@@ -1,13 +1,18 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 from sklearn_magdg.estimators import DCGAN, CNNClassifier, ImageEncoder
 from sklearn_magdg.estimators._adversarial_net import AdversarialNet
+from sklearn_magdg.estimators._cells import check_parts
+from sklearn_magdg.estimators._generator_health import SampleJudge
+from sklearn_magdg.estimators._sources import ArraySource
 
 TINY = {"image_size": 32, "width": 2, "latent_dim": 4, "batch_size": 40, "max_epochs": 1, "random_state": 0}
 
@@ -34,7 +39,9 @@ def patient():
 def gan(marked):
     images, y, magnification = marked
     model = DCGAN(32, width=8, max_epochs=120, batch_size=16, lr=1e-3, random_state=0)
-    return model.fit(images, y, magnification=magnification)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # noise is all that tells images of a cell apart
+        return model.fit(images, y, magnification=magnification)
 
 
 def _samples(model, X, y=None, **metadata):
@@ -58,6 +65,25 @@ def test_labels_are_those_asked_for_and_else_as_frequent_as_in_training(gan):
     assert labels.tolist() == ["d", "b", "b", "d", "d"]
     assert gan.sample(3, "b", random_state=0)[1].tolist() == ["b"] * 3
     assert np.mean(gan.sample(400, random_state=0)[1] == "d") == pytest.approx(0.5, abs=0.1)
+
+
+def test_classes_that_nobody_asks_for_come_as_often_as_in_training(marked):
+    images, y, _ = marked
+    rows = [*range(10), *range(40, 70)]  # one in four is "d"
+    _, labels = DCGAN(**TINY).fit(images[rows], y[rows]).sample(400, random_state=0)
+    assert np.mean(labels == "d") == pytest.approx(0.25, abs=0.07)
+
+
+def test_the_discriminator_sees_real_and_generated_images_through_one_augmentation(marked, monkeypatch):
+    seen = []
+    monkeypatch.setattr("sklearn_magdg.estimators._dcgan.diff_augment", lambda images: (seen.append(images), images)[1])
+    DCGAN(**TINY, diff_augment=True).fit(marked[0], marked[1])
+    assert len(seen) == 3 * 2  # three times a step, two steps
+    real, fake, again = seen[:3]
+    assert not real.requires_grad
+    assert not fake.requires_grad
+    assert again.requires_grad  # the generator learns through it
+    torch.testing.assert_close(fake, again.detach())
 
 
 def test_samples_repeat_with_their_seed_whatever_the_batch_size(gan):
@@ -199,11 +225,58 @@ def test_kid_is_measured_in_the_embedding_that_is_given(marked, patient):
         DCGAN(**TINY, early_stopping=True, kid_embedding=CNNClassifier()).fit(images, y, patient=patient)
 
 
-def test_features_have_a_kid_of_their_own():
+def test_features_have_a_kid_of_their_own_which_their_units_do_not_change():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(60, 3)), np.arange(60) % 2
-    model = DCGAN(max_epochs=2, early_stopping=True, random_state=0).fit(X, y, patient=np.arange(60) // 3)
-    assert np.isfinite([row["kid"] for row in model.history_]).all()
+    model = DCGAN(max_epochs=2, early_stopping=True, random_state=0)
+    kids = [model.fit(X * scale, y, patient=np.arange(60) // 3).history_[-1]["kid"] for scale in (1, [1, 1000, 0.1])]
+    assert kids[0] == pytest.approx(kids[1], rel=1e-3)
+
+
+def test_kid_is_that_of_the_generator_that_is_kept(marked, patient):
+    images, y, _ = marked
+    model = DCGAN(**TINY | {"max_epochs": 4, "lr": 1e-2}, early_stopping=True).fit(images, y, patient=patient)
+    held_back = np.isin(patient, model.validation_patients_)
+    embed = ImageEncoder().fit(images).transform
+    judge = SampleJudge(embed, ArraySource(images[held_back]), (y[held_back] == "d").astype(np.int64), 40)
+    assert model.cells_ == [("b", None), ("d", None)]
+    assert judge.kid(model.module_) == pytest.approx(model.history_[model.best_epoch_ - 1]["kid"], rel=1e-6)
+
+
+def test_cells_that_only_patients_set_aside_have_are_not_judged(marked, patient):
+    images, y, _ = marked
+    model = DCGAN(**TINY, early_stopping=True, validation_fraction=0.1)
+    held_back = model.fit(images, y, patient=patient).validation_patients_
+    magnification = np.where(np.isin(patient, held_back) & (np.arange(80) % 2 == 0), 400, 100)
+    model.fit(images, y, patient=patient, magnification=magnification)
+    assert model.validation_patients_ == held_back
+    assert model.cells_ == [("b", 100), ("d", 100)]
+    assert np.isfinite(model.history_[0]["kid"])
+
+
+def test_a_part_that_leaves_too_little_on_either_side_is_refused(marked):
+    images, y, _ = marked
+    rows = [0, 1, 2, 40, 41, 42]
+    outcomes = set()
+    for seed in range(8):  # of "b" either the patient of two images is set aside, or the other
+        model = DCGAN(**TINY | {"random_state": seed}, early_stopping=True)
+        try:
+            model.fit(images[rows], y[rows], patient=[0, 1, 2, 3, 3, 4])
+        except ValueError as error:
+            outcomes.add(str(error).split(" to learn from")[0])
+    assert outcomes == {"early_stopping=True sets 3 of 6 images aside and has fewer than 2 images of b"}
+    cells = [("d", 40), ("d", 100), ("d", 100), ("b", 100), ("b", 100)]
+    held_back = np.array([True, False, False, False, False])
+    with pytest.raises(ValueError, match="sets 1 of 5 images aside and has fewer than 2 images to judge by"):
+        check_parts(cells, held_back, code=np.array([-1, 1, 1, 0, 0]))
+
+
+def test_an_embedding_that_cannot_take_the_images_says_so_before_the_training(marked, monkeypatch):
+    images, y, _ = marked
+    fitted = CNNClassifier(max_epochs=1, random_state=0).fit(images[:, :16, :16], y)
+    monkeypatch.setattr(AdversarialNet, "train_step", None)  # which nobody may call
+    with pytest.raises(ValueError, match=r"fitted on inputs of shape \(16, 16, 3\), got \(32, 32, 3\)"):
+        DCGAN(**TINY, kid_embedding=FrozenEstimator(fitted)).fit(images, y)
 
 
 # Interrupts

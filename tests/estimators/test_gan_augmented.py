@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -61,6 +63,8 @@ def test_generated_rows_have_a_magnification_no_patient_and_the_mean_weight(tiss
     n, _, patient, magnification, weights = model.estimator_.seen_
     assert n == 54 + model.n_synthetic_ == 81
     assert set(magnification[54:]) == {40, 100, 200}
+    generated = Counter(zip(model.estimator_.seen_[1][54:], magnification[54:], strict=True))
+    assert generated == model.synthetic_counts_
     assert all(p is None for p in patient[54:])
     np.testing.assert_allclose(weights[54:], weight.mean())
 
@@ -87,6 +91,19 @@ def test_a_generator_that_stops_early_sets_its_own_patients_aside(tissue):
     assert model.generator_.cell_counts_.sum() == 54 - n_held_back
     n, *_ = model.estimator_.seen_
     assert n == 54 + 54  # the classifier trains on all
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cells_that_the_generator_set_aside_are_not_asked_of_it(tissue, seed):
+    magnification = tissue.magnification.copy()
+    lone = tissue.patient == tissue.patient[0]
+    magnification[~lone] = 40
+    magnification[lone] = 100  # of its class nobody else has 100X
+    generator = DCGAN(32, width=2, max_epochs=1, early_stopping=True, validation_fraction=0.4)
+    model = _model(generator=generator, random_state=seed)
+    model.fit(tissue.data, tissue.target, patient=tissue.patient, magnification=magnification)
+    assert model.n_synthetic_ == 54
+    assert set(model.synthetic_counts_) == set(model.generator_.cells_)
 
 
 def test_early_stopping_without_patients_still_keeps_generated_images_out_of_the_validation_part(tissue):

@@ -90,6 +90,11 @@ def test_what_cannot_be_embedded_is_refused(images):
     ):
         with pytest.raises(ValueError, match=message):
             encoder.fit(X)
+    # paths come at 224 pixels where `image_size` is None, and would be told from arrays by their sharpness
+    with pytest.raises(
+        ValueError, match=r"fitted on inputs of shape \(32, 32, 3\), got \(16, 16, 3\); set `image_size`"
+    ):
+        ImageEncoder().fit(images).transform(images[:, :16, :16])
     with pytest.raises(NotFittedError):
         ImageEncoder().transform(images)
     frozen = FrozenEstimator(ImageEncoder().fit(images))

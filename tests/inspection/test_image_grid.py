@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklearn_magdg.datasets import make_histology
 from sklearn_magdg.estimators import DCGAN, CNNClassifier, GANAugmentedClassifier, ImageEncoder
@@ -441,7 +441,7 @@ def test_errors_say_what_came(gan, tissue, monkeypatch):
     with pytest.raises(TypeError, match=r"`embedding` must be a fitted estimator with `transform`, got LogisticRegr"):
         show(gan, X, y, **metadata, embedding=LogisticRegression())
     with pytest.raises(NotFittedError):
-        show(gan, X, y, **metadata, embedding=ImageEncoder())
+        show(gan, X, y, **metadata, embedding=StandardScaler())
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"ImageGridDisplay needs matplotlib: .*sklearn-magdg\[report\]"):
         ImageGridDisplay.from_images(X)

@@ -105,6 +105,15 @@ def test_blocks_and_order_play_no_part(monkeypatch):
     np.testing.assert_allclose(kernel_inception_distance(real, generated, patient=PATIENT), expected)
 
 
+def test_patients_of_both_sides_make_them_alike():
+    real, generated = embed()
+    patient, other = np.arange(13) // 3, np.arange(7) // 2
+    one = kernel_inception_distance(real, generated, patient=patient, generated_patient=other)
+    swapped = kernel_inception_distance(generated, real, patient=other, generated_patient=patient)
+    np.testing.assert_allclose(one, swapped)
+    assert one.estimate != kernel_inception_distance(real, generated, patient=patient).estimate
+
+
 def test_both_sides_are_alike_without_patients():
     real, generated = embed()
     np.testing.assert_allclose(kernel_inception_distance(real, generated), kernel_inception_distance(generated, real))
@@ -132,8 +141,8 @@ def test_the_standard_error_of_a_pair_is_undefined(n_real, n_generated):
         ({"real": np.full((13, 3), np.nan)}, "Input real contains NaN"),
         ({"generated": np.full((7, 3), np.inf)}, "Input generated contains infinity"),
         ({"real": np.zeros(13)}, "Expected 2D array"),
-        ({"real": np.zeros((1, 3)), "patient": None}, "`real` images of at least 2 patients, got 1 image; give more"),
-        ({"patient": np.zeros(13)}, "`real` images of at least 2 patients, got 1 patient; give more"),
+        ({"real": np.zeros((1, 3)), "patient": None}, "at least 2 `real` images, got 1 image; give more"),
+        ({"patient": np.zeros(13)}, "at least 2 `real` patients, got 1 patient; give more"),
         ({"generated": np.zeros((1, 3))}, "at least 2 `generated` images, got 1"),
         ({"patient": PATIENT[:5]}, "`patient` has 5 values for 13 samples"),
         ({"patient": [None, *PATIENT[1:]]}, "`patient` is missing for 1 samples"),

@@ -191,10 +191,10 @@ def test_tables_count_the_folds_and_write_a_dash_for_what_is_undefined():
         "helped in 1, hurt in 0; no interval in 1"
     )
     assert [[row[1], row[6], row[9], row[10]] for row in table.rows] == [
-        ["1", "-0.050 (-0.070 to -0.000)", "+0.100", "helped"],
-        ["2", "+0.020 (-0.010 to +0.030)", "–", "unclear"],
-        ["3", "+0.010", "+0.100", "–"],
-        ["all", "-0.010 (-0.020 to -0.005)", "+0.100", "helped"],
+        ["1", "-0.0500 (-0.0700 to -0.0001)", "+0.100", "helped"],
+        ["2", "+0.0200 (-0.0100 to +0.0300)", "–", "unclear"],
+        ["3", "+0.0100", "+0.100", "–"],
+        ["all", "-0.0100 (-0.0200 to -0.0050)", "+0.100", "helped"],
     ]
     assert all(len(row) == len(table.header) for row in table.rows)
 

@@ -70,6 +70,7 @@ class SignedInput(nn.Module):
         return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
     def inverse(self, images):
+        """Images as they are stored again, rounded."""
         return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 

@@ -267,7 +267,7 @@ def test_a_part_that_leaves_too_little_on_either_side_is_refused(marked):
     assert outcomes == {"early_stopping=True sets 3 of 6 images aside and has fewer than 2 images of b"}
     cells = [("d", 40), ("d", 100), ("d", 100), ("b", 100), ("b", 100)]
     held_back = np.array([True, False, False, False, False])
-    with pytest.raises(ValueError, match="sets 1 of 5 images aside and has fewer than 2 images to judge by"):
+    with pytest.raises(ValueError, match="sets 1 of 5 images aside and has fewer than 2 images to judge samples by"):
         check_parts(cells, held_back, code=np.array([-1, 1, 1, 0, 0]))
 
 

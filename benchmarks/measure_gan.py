@@ -27,7 +27,6 @@ METHODS = {
     "flips=False": {"flips": False},
     "ema_decay=None": {"ema_decay": None},
     'spectral_norm=True, loss="hinge"': {"spectral_norm": True, "loss": "hinge"},
-    "width=32": {"width": 32},
 }
 COLUMNS = ("KID", "within class", "swapped", "coverage", "spread", "output, real", "output, generated")
 
@@ -38,7 +37,8 @@ def study(options, seed):
     new = np.isin(tissue.patient, np.unique(tissue.patient)[-6:])
     y, magnification = tissue.target, tissue.magnification
     if options is None:
-        return compare(tissue.data[new], y[new], tissue.data[~new], y[~new], tissue.patient[new]) + [np.nan] * 3
+        sides = tissue.data[new], y[new], tissue.data[~new], y[~new], tissue.patient[new], tissue.patient[~new]
+        return [*compare(*sides), *[np.nan] * 3]
     gan = DCGAN(48, random_state=seed, n_jobs=1, **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # which the columns tell
@@ -50,17 +50,24 @@ def study(options, seed):
     return [*scores, gan.spread_, last["real_score"], last["fake_score"]]
 
 
-def compare(real, real_y, generated, generated_y, patient):
+def compare(real, real_y, generated, generated_y, patient, generated_patient=None):
+    """KID, within class and of swapped classes, and coverage; `generated` may be real images of other patients."""
+    if generated_patient is None:
+        generated_patient = np.arange(len(generated))
     encoder = ImageEncoder(n_jobs=1).fit(real)
     real, generated = encoder.transform(real), encoder.transform(generated)
 
     def kid(label, other):
-        ours = real_y == label
-        return kernel_inception_distance(real[ours], generated[generated_y == other], patient=patient[ours]).estimate
+        ours, theirs = real_y == label, generated_y == other
+        return distance(real[ours], generated[theirs], patient[ours], generated_patient[theirs])
 
     within, swapped = (np.mean([kid(label, label ^ other) for label in (0, 1)]) for other in (0, 1))
     coverage = generative_precision_recall(real, generated[:: max(1, len(generated) // 200)]).coverage
-    return [kernel_inception_distance(real, generated, patient=patient).estimate, within, swapped, coverage]
+    return [distance(real, generated, patient, generated_patient), within, swapped, coverage]
+
+
+def distance(real, generated, patient, other):
+    return kernel_inception_distance(real, generated, patient=patient, generated_patient=other).estimate
 
 
 if __name__ == "__main__":

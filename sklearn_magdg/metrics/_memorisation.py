@@ -140,10 +140,9 @@ def memorisation_test(generated, *, training, held_out, patient=None):
     Notes
     -----
     The variance is taken about 1/2, its value under the null hypothesis. Self-normalised sums of that kind have tails
-    no longer than the normal's at usual levels [3]_. In simulations of 2,000 studies each, where held-out and generated
-    images came from one population of patients, the p-value was at most 0.05 in 3.1 to 5.6 % of studies of 5 to 100
-    held-out patients, equal or very unequal in size, and in 0.5 to 1.6 % of those of 3; at 0.1 fewer than 5 patients
-    reject up to 16 %. A mean over images, where a few patients may have most of the weight, held the level less well.
+    no longer than the normal's at usual levels [3]_. In simulations (``benchmarks/simulate_memorisation.py``) where
+    held-out and generated images came from one population of patients, the p-value was at most 0.05 in 3.5 to 4.9 % of
+    studies of 5 to 100 held-out patients, equal or very unequal in size, and in 0.5 to 1.7 % of those of 3.
     Equal distances make the p-value larger than it need be.
 
     References

@@ -22,7 +22,7 @@ new = np.isin(tissue.patient, np.unique(tissue.patient)[-4:])
 X, y, magnification = tissue.data[~new], labels[~new], tissue.magnification[~new]
 
 # %%
-# Small and short, so that this page is built in a minute; a default generator takes three on 500 images.
+# Small and short, so that this page is built soon; a default generator of 500 images of 64 pixels takes minutes.
 gan = DCGAN(32, max_epochs=60, random_state=0)
 gan.fit(X, y, magnification=magnification)
 f"samples of a class are {gan.spread_:.2f} times as far apart as its training images"
@@ -30,7 +30,7 @@ f"samples of a class are {gan.spread_:.2f} times as far apart as its training im
 # %%
 # Real images, generated ones, and the training image that each of these is nearest to. The numbers below say how near,
 # relative to the distance from that training image to the next one.
-ImageGridDisplay.from_estimator(gan, X, y, magnification=magnification, random_state=0)
+display = ImageGridDisplay.from_estimator(gan, X, y, magnification=magnification, random_state=0)
 
 # %%
 # A copy machine for comparison: training images, turned and with a little noise.

@@ -34,6 +34,12 @@ def sort_names(names):
     return [name for _, _, name in sorted((n, str(s), s) for n, s in zip(numbers, names, strict=True))]
 
 
+def sort_cells(cells):
+    """Pairs of class and magnification by class, and within it by magnification, as `sort_names` has them."""
+    ranks = [{name: rank for rank, name in enumerate(sort_names(set(names)))} for names in zip(*cells, strict=True)]
+    return sorted(cells, key=lambda cell: [rank[name] for rank, name in zip(ranks, cell, strict=True)])
+
+
 def as_column(values, name, n_samples=None):
     """`values` as a 1-D array, of length `n_samples` where that is given."""
     # a list goes through `object`: NumPy alone would turn ["a", nan] into the text "nan"

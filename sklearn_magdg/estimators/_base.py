@@ -6,10 +6,9 @@ from os import PathLike
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import GradientNormClipping, LRScheduler
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
@@ -19,6 +18,7 @@ from sklearn_magdg.estimators._callbacks import Progress, StopIfNotFinite
 from sklearn_magdg.estimators._checkpoint import checkpoint_of
 from sklearn_magdg.estimators._encoder import augmentation, build_encoder
 from sklearn_magdg.estimators._layout import blank_module, misfit
+from sklearn_magdg.estimators._net_transformer import NetTransformer
 from sklearn_magdg.estimators._rows import (
     Rows,
     check_labels,
@@ -27,7 +27,7 @@ from sklearn_magdg.estimators._rows import (
     present_magnifications,
     training_weight,
 )
-from sklearn_magdg.estimators._sources import ArraySource, as_source
+from sklearn_magdg.estimators._sources import ArraySource
 from sklearn_magdg.estimators._state import unchanged_on_error
 from sklearn_magdg.estimators._training import (
     ShuffledBatches,
@@ -45,7 +45,7 @@ from sklearn_magdg.modules import AUGMENTATIONS, Objective, TwoHeaded
 MAX_SEED = np.iinfo(np.int32).max
 
 
-class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
+class BaseNetClassifier(NetTransformer, ClassifierMixin, BaseEstimator):
     """Fit, predict and transform by a net; subclasses add a second head or a penalty through the hooks below."""
 
     __metadata_request__fit = {"patient": True, "magnification": True}
@@ -343,31 +343,3 @@ class BaseNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
             self.best_epoch_ = best_epoch
         elif hasattr(self, "validation_patients_"):
             del self.validation_patients_, self.best_epoch_
-
-    def _infer(self, X, read_output):
-        check_is_fitted(self)
-        source = self._as_source(X, reset=False)
-        if source.shape != self.input_shape_:
-            raise ValueError(
-                f"{type(self).__name__} was fitted on inputs of shape {self.input_shape_}, got {source.shape}; "
-                "set `image_size` to bring images to one size."
-            )
-        device = next(self.module_.parameters()).device
-        with threads(self.n_jobs):
-            return infer(self.module_, source, batch_size=self.batch_size, device=device, read_output=read_output)
-
-    def _as_source(self, X, *, reset):
-        reading = {"image_size": self.image_size, "n_jobs": self.n_jobs, "image_cache": self.image_cache}
-        return as_source(self, X, reset=reset, **reading)
-
-    @property
-    def _n_features_out(self):
-        return self.embedding_dim_
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "module_")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags

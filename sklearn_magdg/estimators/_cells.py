@@ -52,12 +52,6 @@ def check_parts(cell_of_row, held_back, code):
         )
 
 
-def in_order(cells):
-    """By class, and within it by magnification in numeric order."""
-    cells = list(cells)
-    return [cells[k] for k in np.lexsort(parts_of(cells).T[::-1])]
-
-
 def codes_of(cell_of_row, cells):
     """Position of each row's cell in `cells`, -1 where it is none of them."""
     position = {cell: code for code, cell in enumerate(cells)}

@@ -12,11 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
-from sklearn_magdg._metadata import as_column, encode
+from sklearn_magdg._metadata import as_column, encode, sort_cells
 from sklearn_magdg.estimators._adversarial_net import AdversarialNet, generating, players
 from sklearn_magdg.estimators._base import MAX_SEED
 from sklearn_magdg.estimators._callbacks import LogParts, StopIfNotFinite
-from sklearn_magdg.estimators._cells import check_parts, codes_of, draw_cells, in_order, parts_of, read_cells
+from sklearn_magdg.estimators._cells import check_parts, codes_of, draw_cells, parts_of, read_cells
 from sklearn_magdg.estimators._generator_health import (
     LogKID,
     SampleJudge,
@@ -38,7 +38,7 @@ from sklearn_magdg.estimators._training import (
     seeded,
     threads,
 )
-from sklearn_magdg.model_selection._holdout import patient_holdout
+from sklearn_magdg.estimators._validation import draw_validation
 from sklearn_magdg.modules import (
     ADVERSARIAL_LOSSES,
     AdversarialLoss,
@@ -270,7 +270,7 @@ class DCGAN(BaseEstimator):
             source = self._as_source(X)
             cell_of_row = read_cells(len(source), y, magnification, conditional=self.conditional)
             held_back = self._hold_back(cell_of_row, patient)
-            cells = in_order(set(cell_of_row[~held_back]))
+            cells = sort_cells(set(cell_of_row[~held_back]))
             code = codes_of(cell_of_row, cells)
             check_parts(cell_of_row, held_back, code)
             seed = check_random_state(self.random_state).randint(MAX_SEED)
@@ -335,10 +335,7 @@ class DCGAN(BaseEstimator):
         n = len(cell_of_row)
         patient = image_as_patient(n) if patient is None else as_column(patient, "patient", n)
         label = [cell[0] for cell in cell_of_row] if self.conditional else None
-        rng = check_random_state(self.random_state)
-        held_back = patient_holdout(patient, label, self.validation_fraction, rng)
-        if not held_back.any():
-            raise ValueError("early_stopping=True needs a class with at least 2 patients to set one of them aside.")
+        held_back = draw_validation(self, label, patient)
         self.validation_patients_ = encode(patient[held_back], "patient").names
         return held_back
 
@@ -348,9 +345,7 @@ class DCGAN(BaseEstimator):
         training, seen_code = RowsOf(source, seen), code[seen]
         module = self._start_module(training, cells)
         embed = embedding_function(self.kid_embedding, module["input"], source.shape)
-        embed(
-            training.read(np.arange(1)).numpy()
-        )  # an embedding that cannot take them says so before hours of training
+        embed(training.read(np.arange(1)).numpy())  # one that cannot take them says so before hours of training
         # cells that only held-back patients have cannot be generated, so they say nothing of the generator
         judged = np.flatnonzero(held_back & (code >= 0))
         judge = SampleJudge(embed, RowsOf(source, judged), code[judged], self.batch_size) if len(judged) else None

@@ -4,18 +4,17 @@ from numbers import Integral
 from os import PathLike
 
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sklearn_magdg.estimators._encoder import warn_of_random_weights
-from sklearn_magdg.estimators._sources import as_source
-from sklearn_magdg.estimators._training import infer, resolve_device, seeded, threads
+from sklearn_magdg.estimators._net_transformer import NetTransformer
+from sklearn_magdg.estimators._training import resolve_device, seeded
 from sklearn_magdg.modules import ImageInput, MeanOverTurns, RandomFeatures, build_backbone, check_backbone
 
 
-class ImageEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class ImageEncoder(NetTransformer, BaseEstimator):
     """Embeddings of images by a net that nothing trains: a random one, or one of torchvision with weights of a file.
 
     It learns nothing from the images, so it leaks nothing between the folds of a split: a measuring rod for generated
@@ -136,16 +135,7 @@ class ImageEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         -------
         ndarray of shape (n, `embedding_dim_`), float32
         """
-        check_is_fitted(self)
-        source = self._as_source(X, reset=False)
-        if source.shape != self.input_shape_:
-            raise ValueError(
-                f"ImageEncoder was fitted on inputs of shape {self.input_shape_}, got {source.shape}; set `image_size` "
-                "to bring images to one size, paths and arrays alike."
-            )
-        device = next(self.module_.parameters()).device
-        with threads(self.n_jobs):
-            return infer(self.module_, source, batch_size=self.batch_size, device=device, read_output=lambda z: z)
+        return self._infer(X, lambda embedding: embedding)
 
     def _build(self, shape):
         if self.backbone == "random":
@@ -156,17 +146,8 @@ class ImageEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             warn_of_random_weights(f"backbone={self.backbone!r}")
         return build_backbone(self.backbone, self.weights, None, shape)
 
-    def _as_source(self, X, *, reset):
-        reading = {"image_size": self.image_size, "n_jobs": self.n_jobs, "image_cache": self.image_cache}
-        return as_source(self, X, reset=reset, **reading)
-
-    @property
-    def _n_features_out(self):
-        return self.embedding_dim_
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
         tags.input_tags.string = True
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False

@@ -19,6 +19,11 @@ def validation_mask(estimator, label, patient):
         kept = _kept_aside(getattr(estimator, "validation_patients_", []), label, patient)
         if kept.any():
             return kept
+    return draw_validation(estimator, label, patient)
+
+
+def draw_validation(estimator, label, patient):
+    """Mask of a class-stratified part of the patients, the same for every call where `random_state` is an int."""
     rng = check_random_state(estimator.random_state)
     held_back = patient_holdout(patient, label, estimator.validation_fraction, rng)
     if not held_back.any():

@@ -7,7 +7,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from sklearn_magdg._metadata import sort_names
+from sklearn_magdg._metadata import sort_cells
 from sklearn_magdg._words import name_some
 from sklearn_magdg.inspection._image_sheet import HEADINGS, ImageSheet, cell_name
 from sklearn_magdg.inspection._style import check_known, check_n_images, require_matplotlib
@@ -115,7 +115,7 @@ class ImageGridDisplay:
         """
         check_n_images(n_images)
         generator = _find_generator(generator)
-        cells, rng = _in_order(generator.cells_), check_random_state(random_state)
+        cells, rng = sort_cells(generator.cells_), check_random_state(random_state)
         codes = np.repeat(np.arange(len(cells)), n_images)
         generated = _sample(generator, cells, codes, rng)
         blocks = [(generated, _columns("generated", codes))]
@@ -162,7 +162,7 @@ class ImageGridDisplay:
         """
         check_n_images(n_images)
         pairs = _pairs(_num_samples(images), y, magnification)
-        cells = _in_order(set(pairs))
+        cells = sort_cells(set(pairs))
         codes = np.array([cells.index(pair) for pair in pairs])
         rows = _draw(codes, n_images, check_random_state(random_state))
         shown = _read(_safe_indexing(images, rows))
@@ -244,12 +244,6 @@ def _thawed(estimator):
     return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
-def _in_order(cells):
-    """Cells by class, and within it by magnification in numeric order."""
-    ranks = [{name: rank for rank, name in enumerate(sort_names(set(names)))} for names in zip(*cells, strict=True)]
-    return sorted(cells, key=lambda cell: [rank[name] for rank, name in zip(ranks, cell, strict=True)])
-
-
 def _sample(generator, cells, codes, rng):
     """A generated image of the cell of every code."""
     y, magnification = (None if names[0] is None else np.array(names)[codes] for names in zip(*cells, strict=True))
@@ -284,7 +278,7 @@ def _codes_in(cells, n_samples, y, magnification):
     pairs = _pairs(n_samples, **asked)
     if strangers := set(pairs) - set(cells):
         raise ValueError(
-            f"X holds images of {name_some(map(cell_name, _in_order(strangers)))}, which the generator was not fitted "
+            f"X holds images of {name_some(map(cell_name, sort_cells(strangers)))}, which the generator was not fitted "
             f"on ({name_some(map(cell_name, cells))}); give the images that it was fitted on, and their `y` and "
             "`magnification` as they were spelled then."
         )

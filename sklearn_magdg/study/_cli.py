@@ -13,9 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as RichTable
 
 from sklearn_magdg import __version__
-from sklearn_magdg.study._config import StudyConfig
-from sklearn_magdg.study._generate import FILES, GenerateConfig, quality_table, reading
-from sklearn_magdg.study._generate import generate as run_generate
+from sklearn_magdg.study._config import GenerateConfig, StudyConfig
 from sklearn_magdg.study._tables import (
     difference_note,
     difference_tables,
@@ -165,7 +163,7 @@ def _audit(config, duplicates):
     console.print(found.description, highlight=False, markup=False)
     _print_table(overview(found))
     for sentence in reading(found):
-        console.print(f"\n{_as_options(sentence)}", highlight=False, markup=False, soft_wrap=True)
+        _print_plainly(f"\n{_as_options(sentence)}")
     folds = details(found)
     if folds is not None:
         _print_table(folds)
@@ -211,7 +209,9 @@ def generate(
 
 
 def _generate(config, out, fresh):
-    quality = run_generate(config, out, fresh=fresh, on_step=_print_plainly)
+    from sklearn_magdg.study._generate import FILES, generate, quality_table, reading
+
+    quality = generate(config, out, fresh=fresh, on_step=_print_plainly)
     _print_table(quality_table(quality))
     for sentence in [*reading(quality), *(f"Warning: {_as_options(text)}" for text in quality["warnings"])]:
         _print_plainly(f"\n{sentence}")
@@ -272,11 +272,11 @@ def _print_main(tables, remark=None):
         if table.is_main:
             _print_table(table)
     if remark is not None:
-        console.print(f"\n{remark}", highlight=False, markup=False, soft_wrap=True)
+        _print_plainly(f"\n{remark}")
 
 
 def _print_table(table):
-    console.print(f"\n**{table.title}**: {table.note}\n", highlight=False, markup=False, soft_wrap=True)
+    _print_plainly(f"\n**{table.title}**: {table.note}\n")
     columns = _columns_that_fit(table)
     shown = RichTable(*(table.header[column] for column in columns), box=box.MARKDOWN)
     for row in table.rows:

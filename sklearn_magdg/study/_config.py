@@ -1,4 +1,4 @@
-"""What a study is asked to do: every setting that changes its results."""
+"""What a study, or a generator, is asked to do: every setting that changes its results."""
 
 from dataclasses import asdict, dataclass
 
@@ -91,3 +91,54 @@ class StudyConfig:
 
 _OF_COLLECTION = ("data", "target", "patient_by", "skip_damaged")
 _OF_RENDERED = ("n_patients", "images_per_cell", "shift", "class_sep")
+
+
+@dataclass(frozen=True)
+class GenerateConfig:
+    """Settings of `generate`.
+
+    Parameters
+    ----------
+    data, target, patient_by, skip_damaged, n_patients, images_per_cell, image_size, seed, threads
+        As in `StudyConfig`.
+    magnification : tuple or None
+        Magnifications to learn; None is all.
+    epochs, width
+        ``max_epochs`` and ``width`` of `DCGAN`.
+    held_back : float
+        Share of the patients of each class that the generator never sees.
+    backbone, weights
+        Of the `ImageEncoder` that measures.
+    n_images : int
+        Images of every class and magnification in the pictures.
+    """
+
+    data: str | None = None
+    target: str = "label"
+    patient_by: str = "accession"
+    skip_damaged: bool = False
+    n_patients: int = 24
+    images_per_cell: int = 6
+    magnification: tuple | None = None
+    image_size: int = 64
+    epochs: int = 100
+    width: int = 16
+    held_back: float = 0.3
+    backbone: str = "random"
+    weights: str | None = None
+    n_images: int = 8
+    seed: int = 0
+    threads: int | None = None
+
+    def collection(self):
+        """The study's settings for reading the same images."""
+        return StudyConfig(**{name: getattr(self, name) for name in _SHARED})
+
+    def settings(self):
+        """The settings that apply, as plain JSON."""
+        other = _OF_COLLECTION if self.data is None else _OF_RENDERED
+        return {name: value for name, value in asdict(self).items() if name not in (*other, "threads")}
+
+
+# What both commands read images by.
+_SHARED = (*_OF_COLLECTION, "n_patients", "images_per_cell", "image_size", "seed", "threads")

@@ -3,7 +3,6 @@
 import json
 import time
 import warnings
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +14,10 @@ from sklearn_magdg._metadata import sort_names
 from sklearn_magdg._words import counted, name_some
 from sklearn_magdg.inspection import ImageGridDisplay
 from sklearn_magdg.model_selection._holdout import patient_holdout
-from sklearn_magdg.study._config import StudyConfig
 from sklearn_magdg.study._data import load_study_data
 from sklearn_magdg.study._quality import NOISE, SAMPLES, SWAPPED, TRAINING, cells_of, measure
 from sklearn_magdg.study._results import _plain, package_versions
-from sklearn_magdg.study._tables import Table, magnification_name
+from sklearn_magdg.study._tables import Table, magnification_name, number
 
 GENERATED, BESIDE, QUALITY, MODEL = "generated.png", "real_and_generated.png", "quality.json", "generator.magdg"
 FILES = {
@@ -31,58 +29,6 @@ FILES = {
 
 _FEW_PATIENTS = 3  # of whom not even a standard error can be had
 _TIMED_FROM = 40  # epochs; of fewer, two more to tell the time by would be a large part
-
-
-@dataclass(frozen=True)
-class GenerateConfig:
-    """Settings of `generate`.
-
-    Parameters
-    ----------
-    data, target, patient_by, skip_damaged, n_patients, images_per_cell, image_size, seed, threads
-        As in `StudyConfig`.
-    magnification : tuple or None
-        Magnifications to learn; None is all.
-    epochs, width
-        ``max_epochs`` and ``width`` of `DCGAN`.
-    held_back : float
-        Share of the patients of each class that the generator never sees.
-    backbone, weights
-        Of the `ImageEncoder` that measures.
-    n_images : int
-        Images of every class and magnification in the pictures.
-    """
-
-    data: str | None = None
-    target: str = "label"
-    patient_by: str = "accession"
-    skip_damaged: bool = False
-    n_patients: int = 24
-    images_per_cell: int = 6
-    magnification: tuple | None = None
-    image_size: int = 64
-    epochs: int = 100
-    width: int = 16
-    held_back: float = 0.3
-    backbone: str = "random"
-    weights: str | None = None
-    n_images: int = 8
-    seed: int = 0
-    threads: int | None = None
-
-    def collection(self):
-        """The study's settings for reading the same images."""
-        return StudyConfig(**{name: getattr(self, name) for name in (*_OF_COLLECTION, *_OF_RENDERED, *_OF_BOTH)})
-
-    def settings(self):
-        """The settings that apply, as plain JSON."""
-        other = _OF_COLLECTION if self.data is None else _OF_RENDERED
-        return {name: value for name, value in asdict(self).items() if name not in (*other, "threads")}
-
-
-_OF_COLLECTION = ("data", "target", "patient_by", "skip_damaged")
-_OF_RENDERED = ("n_patients", "images_per_cell")
-_OF_BOTH = ("image_size", "seed", "threads")
 
 
 def generate(config, out, *, fresh=False, on_step=None):
@@ -296,7 +242,7 @@ def _note(quality):
 def _row(numbers):
     if numbers is None:
         return ["–"] * 6
-    shares = [f"{numbers[name]:.2f}" for name in ("precision", "recall", "density", "coverage")]
+    shares = [number(numbers[name], ".2f") for name in ("precision", "recall", "density", "coverage")]
     return [_estimate(numbers["kid"]), _estimate(numbers["kid_within_class"]), *shares]
 
 

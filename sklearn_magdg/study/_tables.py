@@ -136,11 +136,11 @@ def _count_folds(folds):
 def _difference_cells(row):
     held_out = "all" if row["held_out"] is None else magnification_name(row["held_out"])
     fold = "all" if row["fold"] is None else str(row["fold"])
-    brier = [_number(row[key], ".3f") for key in ("brier_baseline", "brier")]
-    difference = _number(row["brier_difference"], "+.4f")
+    brier = [number(row[key], ".3f") for key in ("brier_baseline", "brier")]
+    difference = number(row["brier_difference"], "+.4f")
     if row["low"] is not None:
         difference += f" ({row['low']:+.4f} to {row['high']:+.4f})"
-    auc = [_number(row["auc_baseline"], ".3f"), _number(row["auc"], ".3f"), _number(row["auc_difference"], "+.3f")]
+    auc = [number(row["auc_baseline"], ".3f"), number(row["auc"], ".3f"), number(row["auc_difference"], "+.3f")]
     return [
         held_out,
         fold,
@@ -153,7 +153,8 @@ def _difference_cells(row):
     ]
 
 
-def _number(value, form):
+def number(value, form):
+    """A number as text, a dash where there is none."""
     return "–" if value is None else format(value, form)
 
 

@@ -12,8 +12,9 @@ from sklearn_magdg.datasets import make_histology
 from sklearn_magdg.estimators import DCGAN, ImageEncoder, load_model
 from sklearn_magdg.metrics import generative_precision_recall, kernel_inception_distance, memorisation_test
 from sklearn_magdg.study._cli import app
+from sklearn_magdg.study._config import GenerateConfig
 from sklearn_magdg.study._data import StudyData
-from sklearn_magdg.study._generate import FILES, GenerateConfig, generate, part_patients, quality_table
+from sklearn_magdg.study._generate import FILES, generate, part_patients, quality_table
 from sklearn_magdg.study._quality import NOISE, SAMPLES, SWAPPED, TRAINING, sets_to_compare
 
 SMALL = ["--synthetic", "--n-patients", "12", "--images-per-cell", "1", "--magnification", "200,100"]

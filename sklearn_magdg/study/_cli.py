@@ -184,7 +184,10 @@ def generate(
     held_back: Annotated[
         float, _option("Share of the patients that the generator never sees and is measured against.", _DATA)
     ] = _GENERATE.held_back,
-    image_size: Annotated[int, _option("Side of the images in pixels, a multiple of 16 from 32 to 128.", _GAN)] = (
+    tiles: Annotated[
+        int, _option("Cut every image into N x N tiles, which are the images then.", _DATA, min=1, metavar="N")
+    ] = _GENERATE.tiles,
+    image_size: Annotated[int, _option("Side of an image in pixels, a multiple of 16 from 32 to 128.", _GAN)] = (
         _GENERATE.image_size
     ),
     epochs: Annotated[int, _option("Epochs of the GAN.", _GAN, min=1)] = _GENERATE.epochs,

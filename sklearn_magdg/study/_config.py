@@ -103,6 +103,8 @@ class GenerateConfig:
         As in `StudyConfig`.
     magnification : tuple or None
         Magnifications to learn; None is all.
+    tiles : int
+        Rows, and columns, of tiles of `image_size` pixels that every image is cut into.
     epochs, width
         ``max_epochs`` and ``width`` of `DCGAN`.
     held_back : float
@@ -120,6 +122,7 @@ class GenerateConfig:
     n_patients: int = 24
     images_per_cell: int = 6
     magnification: tuple | None = None
+    tiles: int = 1
     image_size: int = 64
     epochs: int = 100
     width: int = 16
@@ -131,8 +134,9 @@ class GenerateConfig:
     threads: int | None = None
 
     def collection(self):
-        """The study's settings for reading the same images."""
-        return StudyConfig(**{name: getattr(self, name) for name in _SHARED})
+        """The study's settings for reading the same images, in the size of all their tiles."""
+        shared = {name: getattr(self, name) for name in _SHARED}
+        return StudyConfig(image_size=self.tiles * self.image_size, **shared)
 
     def settings(self):
         """The settings that apply, as plain JSON."""
@@ -141,4 +145,4 @@ class GenerateConfig:
 
 
 # What both commands read images by.
-_SHARED = (*_OF_COLLECTION, "n_patients", "images_per_cell", "image_size", "seed", "threads")
+_SHARED = (*_OF_COLLECTION, "n_patients", "images_per_cell", "seed", "threads")

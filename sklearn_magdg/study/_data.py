@@ -9,7 +9,7 @@ import numpy as np
 
 from sklearn_magdg._metadata import magnification_number
 from sklearn_magdg.datasets import load_breakhis, load_manifest, make_histology
-from sklearn_magdg.images import ImageReader
+from sklearn_magdg.images import ImageReader, cut_tiles
 from sklearn_magdg.model_selection import LeaveOneMagnificationOut
 
 
@@ -26,6 +26,15 @@ class StudyData(NamedTuple):
         """Only these rows."""
         columns = ("images", "y", "patient", "magnification", "id")
         return self._replace(**{name: getattr(self, name)[rows] for name in columns})
+
+    def cut(self, n):
+        """Tiles, n x n of every image, as the images of its patient."""
+        if n == 1:
+            return self
+        columns = {name: np.repeat(getattr(self, name), n * n) for name in ("y", "patient", "magnification")}
+        numbered = np.char.add(np.repeat(self.id, n * n), np.char.mod("#%d", np.tile(np.arange(n * n), len(self.id))))
+        description = f"{self.description}; {n} x {n} tiles of each"
+        return self._replace(images=cut_tiles(self.images, n), id=numbered, description=description, **columns)
 
     @property
     def fingerprint(self):

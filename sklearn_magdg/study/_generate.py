@@ -61,7 +61,8 @@ def generate(config, out, *, fresh=False, on_step=None):
     with warnings.catch_warnings(record=True) as caught, threads(config.threads):
         warnings.simplefilter("always", UserWarning)
         gan, encoders = _build(config)
-        training, held_back = part_patients(load_study_data(config.collection(), config.magnification), config)
+        data = load_study_data(config.collection(), config.magnification).cut(config.tiles)
+        training, held_back = part_patients(data, config)
         on_step(_what_is_learned(config, training, held_back))
         on_step(f"Fitting {counted(config.epochs, 'epoch')}{_time_needed(gan, training)}.")
         started = time.perf_counter()

@@ -158,6 +158,22 @@ def test_one_magnification_is_no_condition(few_samples, tmp_path):
     assert load_model(tmp_path / "generator.magdg").cells_ == [("benign", None), ("malignant", None)]
 
 
+def test_tiles_are_the_images_and_stay_with_their_patient(few_samples, tmp_path):
+    result = _generate(*SMALL, "--tiles", "2", "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "classes benign, malignant; 2 x 2 tiles of each\n" in result.output
+    assert "The generator learns from 48 images of 6 patients" in result.output
+    large = make_histology(12, images_per_cell=1, image_size=64, random_state=0)
+    held = np.array(json.loads((tmp_path / "quality.json").read_text())["held_back"]["patients"])
+    learned = ~np.isin(large.patient, held) & np.isin(large.magnification, (100, 200))
+    quarters = large.data[learned].reshape(-1, 2, 32, 2, 32, 3).swapaxes(2, 3).reshape(-1, 32, 32, 3)
+    conditions = (np.array(large.target_names)[large.target], large.magnification)
+    y, magnification = (np.repeat(column[learned], 4) for column in conditions)
+    gan = DCGAN(32, width=4, max_epochs=2, random_state=0).fit(quarters, y, magnification=magnification)
+    saved = load_model(tmp_path / "generator.magdg")
+    assert np.array_equal(saved.sample(5, random_state=1)[0], gan.sample(5, random_state=1)[0])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from sklearn_magdg.images import ImageReader, cut_tiles
+
+
+@given(n=st.integers(1, 4), height=st.integers(1, 3), width=st.integers(1, 3), n_images=st.integers(1, 3))
+def test_every_tile_is_its_part_of_the_image(n, height, width, n_images):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (n_images, n * height, n * width, 3), dtype=np.uint8)
+    tiles = iter(cut_tiles(images, n))
+    for image in images:
+        for top in range(0, n * height, height):
+            for left in range(0, n * width, width):
+                assert np.array_equal(next(tiles), image[top : top + height, left : left + width])
+    assert next(tiles, None) is None
+
+
+def test_images_without_channels_and_memory_maps_are_cut(tmp_path):
+    assert cut_tiles(np.zeros((2, 4, 6)), 2).shape == (8, 2, 3)
+    Image.new("RGB", (70, 46), "pink").save(tmp_path / "image.png")
+    images = ImageReader(8, cache=tmp_path / "cache").transform([tmp_path / "image.png"])
+    assert isinstance(images, np.memmap)
+    assert cut_tiles(images, 2).shape == (4, 4, 4, 3)
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, "2"])
+def test_a_number_of_tiles_that_is_none_is_refused(n):
+    with pytest.raises(ValueError, match="`n` must be an integer of at least 1"):
+        cut_tiles(np.zeros((1, 4, 4, 3)), n)
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 6, 3), (1, 6, 4, 3), (6, 6)])
+def test_images_that_cannot_be_cut_are_refused(shape):
+    with pytest.raises(ValueError, match=r"divisible by 3, got \("):
+        cut_tiles(np.zeros(shape), 3)

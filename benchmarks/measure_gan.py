@@ -23,8 +23,10 @@ from sklearn_magdg.metrics import generative_precision_recall, kernel_inception_
 SEEDS, N_SAMPLES = range(3), 512
 METHODS = {
     "default": {},
+    'upsampling="transposed"': {"upsampling": "transposed"},
     "diff_augment=True": {"diff_augment": True},
     "flips=False": {"flips": False},
+    "gradient_penalty=0": {"gradient_penalty": 0},
     "ema_decay=None": {"ema_decay": None},
     'spectral_norm=True, loss="hinge"': {"spectral_norm": True, "loss": "hinge"},
 }

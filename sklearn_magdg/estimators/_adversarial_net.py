@@ -5,7 +5,11 @@ from skorch import NeuralNet
 from torch import nn
 
 from sklearn_magdg.estimators._training import load_batches
-from sklearn_magdg.modules import moving_average
+from sklearn_magdg.modules import moving_average, squared_slope
+
+# Steps from one gradient penalty to the next, which then counts as often (Karras et al. 2020, section 3.1): it changes
+# slowly, and costs as much as a step.
+_PENALTY_EVERY = 4
 
 
 def players(input_layer, generator, discriminator, ema_decay):
@@ -24,13 +28,17 @@ def generating(module):
 class AdversarialNet(NeuralNet):
     """A generator and a discriminator, each with its own Adam.
 
-    `view` is applied to real images as data are, `augment` to whatever the discriminator sees.
+    `view` is applied to real images as data are, `augment` to whatever the discriminator sees; `gradient_penalty` is
+    the weight of the discriminator's slope at what it sees of the real ones.
     """
 
-    def __init__(self, *args, batches=None, betas=(0.5, 0.999), view=None, augment=None, **kwargs):
+    def __init__(
+        self, *args, batches=None, betas=(0.5, 0.999), gradient_penalty=0.0, view=None, augment=None, **kwargs
+    ):
         super().__init__(*args, **kwargs)
         self.batches = batches
         self.betas = betas
+        self.gradient_penalty = gradient_penalty
         self.view = view
         self.augment = augment
 
@@ -39,6 +47,7 @@ class AdversarialNet(NeuralNet):
         adam = {"lr": self.lr, "betas": self.betas, "fused": fused}
         self.generator_optimizer_ = torch.optim.Adam(self.module_["generator"].parameters(), **adam)
         self.discriminator_optimizer_ = torch.optim.Adam(self.module_["discriminator"].parameters(), **adam)
+        self.n_steps_ = 0
         return self
 
     def get_iterator(self, dataset, training=False):
@@ -51,10 +60,16 @@ class AdversarialNet(NeuralNet):
         z = torch.randn(len(cell), generator.latent_dim, device=self.device)
         fake = generator(z, cell)
 
-        real_logits = discriminator(self._seen(real), cell)
+        is_penalised = self.gradient_penalty > 0 and self.n_steps_ % _PENALTY_EVERY == 0
+        real_seen = self._seen(real).detach().requires_grad_(is_penalised)
+        real_logits = discriminator(real_seen, cell)
         fake_logits = discriminator(self._seen(fake.detach()), cell)
         discriminator_loss = self.criterion_.discriminator_loss(real_logits, fake_logits)
-        self._update(self.discriminator_optimizer_, discriminator_loss)
+        penalty = 0.0
+        if is_penalised:
+            penalty = _PENALTY_EVERY * self.gradient_penalty / 2 * squared_slope(real_logits, real_seen)
+        self._update(self.discriminator_optimizer_, discriminator_loss + penalty)
+        self.n_steps_ += 1
 
         discriminator.requires_grad_(False)  # the generator's step needs no gradient of these weights
         generator_loss = self.criterion_.generator_loss(discriminator(self._seen(fake), cell))

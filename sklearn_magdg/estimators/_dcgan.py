@@ -41,6 +41,7 @@ from sklearn_magdg.estimators._training import (
 from sklearn_magdg.estimators._validation import draw_validation
 from sklearn_magdg.modules import (
     ADVERSARIAL_LOSSES,
+    UPSAMPLINGS,
     AdversarialLoss,
     FeatureDiscriminator,
     FeatureGenerator,
@@ -58,9 +59,10 @@ SMALLEST, LARGEST = 32, 128  # sides in pixels that four strided convolutions se
 class DCGAN(BaseEstimator):
     """Generator of labelled images (or feature vectors), trained against a discriminator.
 
-    The published net and its first weights, rates and momenta (Radford et al. 2016), conditional by batch norms of the
-    generator and a projection of the discriminator, with turned and mirrored images and a moving average of the
-    generator; differentiable augmentation, spectral normalisation and the hinge loss are options.
+    The published nets with their first weights, rates and momenta (Radford et al. 2016), conditional by batch norms of
+    the generator and a projection of the discriminator, with resize convolutions, a gradient penalty, turned and
+    mirrored images and a moving average of the generator; differentiable augmentation, spectral normalisation and the
+    hinge loss are options.
 
     Parameters
     ----------
@@ -71,6 +73,9 @@ class DCGAN(BaseEstimator):
     width : int, default=16
         Channels of the generator's last hidden layer; the others have 2, 4 and 8 times as many. The published net has
         64; a narrow one takes more steps in the same time.
+    upsampling : {"resize", "transposed"}, default="resize"
+        How the generator doubles height and width: by nearest neighbours and a 3 x 3 convolution, or by the transposed
+        convolutions of the published net, which cost as much and leave a lattice of single pixels. Not used for 2-D X.
     conditional : bool, default=True
         Whether it generates by class (and by magnification, where `fit` was given it).
     diff_augment : bool, default=False
@@ -84,6 +89,10 @@ class DCGAN(BaseEstimator):
         Whether the discriminator has spectral normalisation in place of batch norm.
     loss : {"non-saturating", "hinge"}, default="non-saturating"
         What the two nets play for.
+    gradient_penalty : float, default=0.03
+        Weight, at least 0, of half the squared slope of the discriminator at real images (R1). Without it the
+        discriminator grows ever steeper and the generator collapses in a long training; a large one makes samples
+        smooth.
     ema_decay : float or None, default=0.99
         Share, in [0, 1), that the generator's moving average keeps of itself in every step. The average is what
         generates. None keeps the generator of the last step.
@@ -145,9 +154,11 @@ class DCGAN(BaseEstimator):
 
     References
     ----------
-    Radford et al. 2016, arXiv 1511.06434; conditional batch norm: Dumoulin et al. 2017; projection: Miyato & Koyama
-    2018; differentiable augmentation: Zhao et al. 2020; spectral normalisation and hinge loss: Miyato et al. 2018;
-    moving average and its batch norms: Brock et al. 2019, section 4.1; KID: Binkowski et al. 2018.
+    Radford et al. 2016, arXiv 1511.06434; resize convolution: Odena et al. 2016, doi 10.23915/distill.00003;
+    conditional batch norm: Dumoulin et al. 2017; projection: Miyato & Koyama 2018; differentiable augmentation: Zhao et
+    al. 2020; spectral normalisation and hinge loss: Miyato et al. 2018; gradient penalty: Mescheder et al. 2018, eq. 9,
+    every fourth step (Karras et al. 2020, section 3.1); moving average and its batch norms: Brock et al. 2019, section
+    4.1; KID: Binkowski et al. 2018.
 
     Examples
     --------
@@ -166,11 +177,13 @@ class DCGAN(BaseEstimator):
         "image_size": [Integral],
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
         "width": [Interval(Integral, 1, None, closed="left")],
+        "upsampling": [StrOptions(set(UPSAMPLINGS))],
         "conditional": ["boolean"],
         "diff_augment": ["boolean"],
         "flips": ["boolean"],
         "spectral_norm": ["boolean"],
         "loss": [StrOptions(set(ADVERSARIAL_LOSSES))],
+        "gradient_penalty": [Interval(Real, 0, None, closed="left")],
         "ema_decay": [None, Interval(Real, 0, 1, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
@@ -193,11 +206,13 @@ class DCGAN(BaseEstimator):
         *,
         latent_dim=64,
         width=16,
+        upsampling="resize",
         conditional=True,
         diff_augment=False,
         flips=True,
         spectral_norm=False,
         loss="non-saturating",
+        gradient_penalty=0.03,
         ema_decay=0.99,
         max_epochs=100,
         batch_size=16,
@@ -216,11 +231,13 @@ class DCGAN(BaseEstimator):
         self.image_size = image_size
         self.latent_dim = latent_dim
         self.width = width
+        self.upsampling = upsampling
         self.conditional = conditional
         self.diff_augment = diff_augment
         self.flips = flips
         self.spectral_norm = spectral_norm
         self.loss = loss
+        self.gradient_penalty = gradient_penalty
         self.ema_decay = ema_decay
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -378,7 +395,8 @@ class DCGAN(BaseEstimator):
     def _build_generator(self, shape, codes):
         if len(shape) == 1:
             return FeatureInput(shape[0]), FeatureGenerator(shape[0], self.latent_dim, codes)
-        return SignedInput(), ImageGenerator(self.image_size, self.latent_dim, self.width, codes)
+        generator = ImageGenerator(self.image_size, self.latent_dim, self.width, codes, self.upsampling)
+        return SignedInput(), generator
 
     def _rebuild_module(self):
         """A module like that of the last fit, with first weights."""
@@ -396,6 +414,7 @@ class DCGAN(BaseEstimator):
             train_split=None,
             batches=ShuffledBatches(n, self.batch_size),
             betas=tuple(self.betas),
+            gradient_penalty=self.gradient_penalty,
             view=turn if self.flips and is_image else None,
             augment=diff_augment if self.diff_augment and is_image else None,
             max_epochs=self.max_epochs,

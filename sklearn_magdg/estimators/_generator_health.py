@@ -109,8 +109,8 @@ def warn_of_lost_game(history, n_steps, spread, guessing):
     if spread < _COLLAPSED:
         warnings.warn(
             f"The generator collapsed: samples of a class lie {spread:.2g} times as far apart as its training images, "
-            "so that they are near copies of each other: use diff_augment=True, spectral_norm=True or loss='hinge', or "
-            "change `lr` or `max_epochs`.",
+            "so that they are near copies of each other: raise `gradient_penalty`, use diff_augment=True or "
+            "spectral_norm=True, or change `lr` or `max_epochs`.",
             ConvergenceWarning,
         )
     losses = [row["discriminator_loss"] for row in history[-max(1, len(history) // 4) :]]
@@ -119,8 +119,8 @@ def warn_of_lost_game(history, n_steps, spread, guessing):
         warnings.warn(
             f"The discriminator dominates: its loss is {np.mean(losses):.2g}, where guessing has {guessing:.2g} (mean "
             f"output {last['real_score']:.2f} on real and {last['fake_score']:.2f} on generated images), so that the "
-            "generator learns little from it: lower `lr`, or use spectral_norm=True or diff_augment=True and more "
-            "steps.",
+            "generator learns little from it: raise `gradient_penalty`, lower `lr`, or use spectral_norm=True or "
+            "diff_augment=True and more steps.",
             ConvergenceWarning,
         )
 

@@ -1,6 +1,13 @@
 """Pure torch: nets, layers and losses that know neither scikit-learn nor skorch."""
 
-from sklearn_magdg.modules._adversarial import ADVERSARIAL_LOSSES, AdversarialLoss, diff_augment, moving_average, turn
+from sklearn_magdg.modules._adversarial import (
+    ADVERSARIAL_LOSSES,
+    AdversarialLoss,
+    diff_augment,
+    moving_average,
+    squared_slope,
+    turn,
+)
 from sklearn_magdg.modules._augment import AUGMENTATIONS, HistologyAugment
 from sklearn_magdg.modules._backbones import (
     FeatureInput,
@@ -13,6 +20,7 @@ from sklearn_magdg.modules._backbones import (
     trainable_projection,
 )
 from sklearn_magdg.modules._dcgan import (
+    UPSAMPLINGS,
     FeatureDiscriminator,
     FeatureGenerator,
     ImageDiscriminator,
@@ -31,6 +39,7 @@ __all__ = [
     "AUGMENTATIONS",
     "EMBEDDING_PENALTIES",
     "PENALTIES",
+    "UPSAMPLINGS",
     "AdversarialLoss",
     "DomainHead",
     "FeatureDiscriminator",
@@ -59,6 +68,7 @@ __all__ = [
     "perceptron",
     "ramp",
     "reverse_gradient",
+    "squared_slope",
     "standing_statistics",
     "trainable_projection",
     "turn",

@@ -37,6 +37,16 @@ class AdversarialLoss(nn.Module):
         return self.discriminator_loss(torch.zeros(1), torch.zeros(1)).item()
 
 
+def squared_slope(logits, images):
+    """Mean squared norm of the gradient of `logits` by `images`, to be minimised in its turn.
+
+    Half of it, times a weight, is the penalty that keeps a discriminator from an ever steeper slope at real images,
+    where it no longer tells the generator the way (R1; Mescheder et al. 2018, eq. 9).
+    """
+    (slope,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return slope.flatten(1).square().sum(1).mean()
+
+
 def moving_average(module, decay):
     """A copy of `module` that follows it: ``update_parameters(module)`` moves it by 1 - `decay` of the way.
 

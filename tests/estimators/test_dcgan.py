@@ -13,6 +13,7 @@ from sklearn_magdg.estimators._adversarial_net import AdversarialNet
 from sklearn_magdg.estimators._cells import check_parts
 from sklearn_magdg.estimators._generator_health import SampleJudge
 from sklearn_magdg.estimators._sources import ArraySource
+from sklearn_magdg.modules import squared_slope
 
 TINY = {"image_size": 32, "width": 2, "latent_dim": 4, "batch_size": 40, "max_epochs": 1, "random_state": 0}
 
@@ -38,7 +39,7 @@ def patient():
 @pytest.fixture(scope="module")
 def gan(marked):
     images, y, magnification = marked
-    model = DCGAN(32, width=8, max_epochs=120, batch_size=16, lr=1e-3, random_state=0)
+    model = DCGAN(32, width=8, max_epochs=240, batch_size=16, lr=1e-3, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # noise is all that tells images of a cell apart
         return model.fit(images, y, magnification=magnification)
@@ -86,6 +87,47 @@ def test_the_discriminator_sees_real_and_generated_images_through_one_augmentati
     torch.testing.assert_close(fake, again.detach())
 
 
+def test_every_fourth_step_has_half_the_squared_slope_at_real_images_four_times(marked, monkeypatch):
+    losses, slopes = [], []
+    monkeypatch.setattr(AdversarialNet, "_update", staticmethod(lambda optimizer, loss: losses.append(loss.item())))
+    monkeypatch.setattr("sklearn_magdg.estimators._dcgan.turn", lambda images: images)
+    images, y, _ = marked
+
+    def discriminator_losses(gradient_penalty):
+        losses.clear()
+        DCGAN(**TINY | {"batch_size": 80, "max_epochs": 6}, gradient_penalty=gradient_penalty).fit(images, y)
+        return np.array(losses[::2])
+
+    def noted(logits, seen):
+        (slope,) = torch.autograd.grad(logits.sum(), seen, create_graph=True)
+        slopes.append(slope.detach().square().sum().item() / len(seen))
+        return squared_slope(logits, seen)
+
+    monkeypatch.setattr("sklearn_magdg.estimators._adversarial_net.squared_slope", noted)
+    added = discriminator_losses(3.0) - discriminator_losses(0.0)  # weights stay as they were: nothing is updated
+    np.testing.assert_allclose(added, [6 * slopes[0], 0, 0, 0, 6 * slopes[1], 0], rtol=1e-4, atol=1e-5)
+    assert len(slopes) == 2
+    assert min(slopes) > 1e-4
+
+
+def test_a_penalised_discriminator_is_flat_at_real_images(marked, monkeypatch):
+    slopes = []
+
+    def noted(logits, seen):
+        slopes.append(squared_slope(logits, seen))
+        return slopes[-1]
+
+    monkeypatch.setattr("sklearn_magdg.estimators._adversarial_net.squared_slope", noted)
+    last = {}
+    for gradient_penalty in (1e-6, 10.0):
+        model = DCGAN(**TINY | {"batch_size": 16, "max_epochs": 40}, lr=1e-3, gradient_penalty=gradient_penalty)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(marked[0], marked[1])
+        last[gradient_penalty] = np.mean([slope.item() for slope in slopes[-10:]])
+    assert last[10.0] < last[1e-6] / 10
+
+
 def test_samples_repeat_with_their_seed_whatever_the_batch_size(gan):
     first, second, third = (gan.sample(9, random_state=seed)[0] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, second)
@@ -102,7 +144,7 @@ def test_history_holds_both_losses_and_outputs(gan):
     assert {"generator_loss", "discriminator_loss", "real_score", "fake_score"} <= set(row)
     assert 0 < row["fake_score"] < 1
     assert "kid" not in row
-    assert len(gan.history_) == 120
+    assert len(gan.history_) == 240
 
 
 def test_two_fits_agree_and_leave_the_global_generator_alone(marked):

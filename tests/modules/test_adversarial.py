@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sklearn_magdg.modules import AdversarialLoss, diff_augment, moving_average, turn
+from sklearn_magdg.modules import AdversarialLoss, diff_augment, moving_average, squared_slope, turn
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +31,16 @@ def test_the_hinge_losses_by_hand():
 def test_guessing_costs_what_logits_of_zero_do():
     assert AdversarialLoss("non-saturating").guessing() == pytest.approx(2 * math.log(2))
     assert AdversarialLoss("hinge").guessing() == pytest.approx(2.0)
+
+
+def test_the_squared_slope_of_a_line_is_that_of_its_weights_and_of_a_parabola_that_of_its_place():
+    images, weight = torch.randn(4, 3, 2, 2, requires_grad=True), torch.randn(3, 2, 2, requires_grad=True)
+    line = squared_slope((images * weight).sum((1, 2, 3)), images)
+    torch.testing.assert_close(line, weight.square().sum())
+    (by_weight,) = torch.autograd.grad(line, weight)
+    torch.testing.assert_close(by_weight, 2 * weight)
+    parabola = squared_slope(images.square().sum((1, 2, 3)), images)
+    torch.testing.assert_close(parabola, 4 * images.square().sum((1, 2, 3)).mean())
 
 
 def test_the_moving_average_follows_faster_at_first():

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from sklearn_magdg.modules import (
     FeatureDiscriminator,
@@ -9,7 +10,7 @@ from sklearn_magdg.modules import (
     ImageGenerator,
     standing_statistics,
 )
-from sklearn_magdg.modules._dcgan import CellEmbedding, CellNorm
+from sklearn_magdg.modules._dcgan import CellEmbedding, CellNorm, ResizeConv2d
 
 # Two classes at three magnifications, one of the six cells absent.
 CELLS = [(0, 0), (0, 2), (1, 0), (1, 1), (1, 2)]
@@ -28,6 +29,27 @@ def test_generator_and_discriminator_fit_every_multiple_of_16(size):
     assert images.shape == (4, 3, size, size)
     assert images.abs().max() <= 1
     assert discriminator(images, cell).shape == (4,)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_resize_convolution_is_nearest_neighbours_and_a_convolution(bias):
+    layer, x = ResizeConv2d(3, 2, bias=bias).double(), torch.randn(2, 3, 4, 5, dtype=torch.double, requires_grad=True)
+    nn.init.normal_(layer.weight)
+    if bias:
+        nn.init.normal_(layer.bias)
+    kernel = layer.weight.transpose(0, 1).flip(2, 3)  # of a transposed convolution to that of a convolution
+    by_hand = F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), kernel, layer.bias, padding=1)
+    torch.testing.assert_close(layer(x), by_hand)
+    into = (x, layer.weight)
+    ours, theirs = (torch.autograd.grad(out.square().sum(), into) for out in (layer(x), by_hand))
+    torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize(("upsampling", "kind"), [("resize", ResizeConv2d), ("transposed", nn.ConvTranspose2d)])
+def test_the_generator_doubles_by_the_layer_asked_for(upsampling, kind):
+    generator = ImageGenerator(32, 5, 2, CELLS, upsampling)
+    assert [type(layer) for layer in generator.layers] == [kind] * 4
+    assert generator(torch.randn(2, 5), torch.tensor([0, 1])).shape == (2, 3, 32, 32)
 
 
 def test_cell_changes_what_is_generated_and_how_it_is_judged():
@@ -52,9 +74,10 @@ def test_first_vectors_of_cells_have_the_scale_asked_for():
 
 
 def test_first_weights_are_those_of_the_paper():
-    for net in (ImageGenerator(64, 30, 16, CELLS), ImageDiscriminator(64, 16, CELLS)):
+    generators = [ImageGenerator(64, 30, 16, CELLS, upsampling) for upsampling in ("resize", "transposed")]
+    for net in (*generators, ImageDiscriminator(64, 16, CELLS)):
         for layer in net.modules():
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | ResizeConv2d | nn.Linear):
                 assert layer.weight.std().item() == pytest.approx(0.02, rel=0.15)
                 assert abs(layer.weight.mean().item()) < 0.002
             elif isinstance(layer, nn.BatchNorm2d) and layer.affine:

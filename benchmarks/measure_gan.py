@@ -1,6 +1,6 @@
 """What the options of `DCGAN` bring on few images.
 
-Run with ``OMP_NUM_THREADS=1 python benchmarks/measure_gan.py``; prints a Markdown table row by row, in about ten
+Run with ``OMP_NUM_THREADS=1 python benchmarks/measure_gan.py``; prints a Markdown table row by row, in about fifteen
 minutes on two cores.
 
 Rendered tissue of 24 patients at two magnifications, 288 images of 48 pixels; a generator learns from 18 patients, and
@@ -28,7 +28,11 @@ METHODS = {
     "flips=False": {"flips": False},
     "gradient_penalty=0": {"gradient_penalty": 0},
     "ema_decay=None": {"ema_decay": None},
-    'spectral_norm=True, loss="hinge"': {"spectral_norm": True, "loss": "hinge"},
+    'spectral_norm=True, loss="hinge", gradient_penalty=0': {
+        "spectral_norm": True,
+        "loss": "hinge",
+        "gradient_penalty": 0,
+    },
 }
 COLUMNS = ("KID", "within class", "swapped", "coverage", "spread", "output, real", "output, generated")
 

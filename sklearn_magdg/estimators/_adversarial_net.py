@@ -5,10 +5,10 @@ from skorch import NeuralNet
 from torch import nn
 
 from sklearn_magdg.estimators._training import load_batches
-from sklearn_magdg.modules import moving_average, squared_slope
+from sklearn_magdg.modules import moving_average, r1_penalty
 
-# Steps from one gradient penalty to the next, which then counts as often (Karras et al. 2020, section 3.1): it changes
-# slowly, and costs as much as a step.
+# Steps from one gradient penalty to the next, which is weighted by their number (Karras et al. 2020, section 3.1): it
+# changes slowly, and takes as long as the rest of a discriminator's step.
 _PENALTY_EVERY = 4
 
 
@@ -29,7 +29,7 @@ class AdversarialNet(NeuralNet):
     """A generator and a discriminator, each with its own Adam.
 
     `view` is applied to real images as data are, `augment` to whatever the discriminator sees; `gradient_penalty` is
-    the weight of the discriminator's slope at what it sees of the real ones.
+    the weight of the R1 penalty.
     """
 
     def __init__(
@@ -61,13 +61,11 @@ class AdversarialNet(NeuralNet):
         fake = generator(z, cell)
 
         is_penalised = self.gradient_penalty > 0 and self.n_steps_ % _PENALTY_EVERY == 0
-        real_seen = self._seen(real).detach().requires_grad_(is_penalised)
-        real_logits = discriminator(real_seen, cell)
+        real_seen = self._seen(real).detach()  # a leaf of its own, whatever `augment` gives back
+        real_logits = discriminator(real_seen.requires_grad_(is_penalised), cell)
         fake_logits = discriminator(self._seen(fake.detach()), cell)
         discriminator_loss = self.criterion_.discriminator_loss(real_logits, fake_logits)
-        penalty = 0.0
-        if is_penalised:
-            penalty = _PENALTY_EVERY * self.gradient_penalty / 2 * squared_slope(real_logits, real_seen)
+        penalty = _PENALTY_EVERY * self.gradient_penalty * r1_penalty(real_logits, real_seen) if is_penalised else 0
         self._update(self.discriminator_optimizer_, discriminator_loss + penalty)
         self.n_steps_ += 1
 

@@ -74,8 +74,8 @@ class DCGAN(BaseEstimator):
         Channels of the generator's last hidden layer; the others have 2, 4 and 8 times as many. The published net has
         64; a narrow one takes more steps in the same time.
     upsampling : {"resize", "transposed"}, default="resize"
-        How the generator doubles height and width: by nearest neighbours and a 3 x 3 convolution, or by the transposed
-        convolutions of the published net, which cost as much and leave a lattice of single pixels. Not used for 2-D X.
+        How the generator doubles height and width: by nearest neighbours and a 3 x 3 convolution, or by the free
+        transposed convolution of the published net, which leaves checkerboard artefacts. Not used for 2-D X.
     conditional : bool, default=True
         Whether it generates by class (and by magnification, where `fit` was given it).
     diff_augment : bool, default=False
@@ -90,9 +90,8 @@ class DCGAN(BaseEstimator):
     loss : {"non-saturating", "hinge"}, default="non-saturating"
         What the two nets play for.
     gradient_penalty : float, default=0.03
-        Weight, at least 0, of half the squared slope of the discriminator at real images (R1). Without it the
-        discriminator grows ever steeper and the generator collapses in a long training; a large one makes samples
-        smooth.
+        Weight, at least 0, of the R1 penalty, half the discriminator's squared slope at the real images (or features)
+        that it sees; it keeps the discriminator from running away from the generator.
     ema_decay : float or None, default=0.99
         Share, in [0, 1), that the generator's moving average keeps of itself in every step. The average is what
         generates. None keeps the generator of the last step.

@@ -3,31 +3,33 @@
 from numbers import Integral
 
 import numpy as np
+from sklearn.utils import check_scalar
 
 
 def cut_tiles(images, n):
     """Images cut into n x n tiles each.
 
-    Small nets see more in a tile than in a whole image brought to the same size, and there are n² times as many. The
-    tiles of an image share all that the image has, its patient first: repeat the metadata by `numpy.repeat`, so that
-    splitters keep them together.
+    The tiles of an image share all that the image has, its patient first: repeat the metadata by `numpy.repeat`, so
+    that splitters keep them together.
 
     Parameters
     ----------
     images : ndarray of shape (n_images, height, width, ...)
-        Height and width divisible by `n`.
+        Of height and width divisible by `n`; of paths, what `ImageReader` makes of them.
     n : int
         Rows, and columns, of tiles, at least 1.
 
     Returns
     -------
     tiles : ndarray of shape (n_images * n * n, height // n, width // n, ...)
-        All tiles of the first image, row by row, then those of the second.
+        All tiles of the first image, row by row, then those of the second: a copy, or a view where `n` is 1.
 
     Raises
     ------
     ValueError
-        If `n` is no integer of at least 1, or does not divide height and width.
+        If `n` is below 1, or does not divide height and width.
+    TypeError
+        If `n` is no integer.
 
     Examples
     --------
@@ -37,13 +39,12 @@ def cut_tiles(images, n):
     >>> np.repeat(patient, 9).shape
     (18,)
     """
-    if not isinstance(n, Integral) or n < 1:
-        raise ValueError(f"`n` must be an integer of at least 1, got {n!r}.")
+    check_scalar(n, "n", Integral, min_val=1)
     images = np.asarray(images)
     if images.ndim < 3 or images.shape[1] % n or images.shape[2] % n:
         raise ValueError(
             f"`images` must be of shape (n_images, height, width, ...) with height and width divisible by {n}, got "
-            f"{images.shape}: resize them first, or choose another `n`."
+            f"{images.shape}: read paths with ImageReader(size) and a size that is, or use resize_images(images, size)."
         )
     n_images, height, width, *rest = images.shape
     grid = images.reshape(n_images, n, height // n, n, width // n, *rest).swapaxes(2, 3)

@@ -5,7 +5,7 @@ from sklearn_magdg.modules._adversarial import (
     AdversarialLoss,
     diff_augment,
     moving_average,
-    squared_slope,
+    r1_penalty,
     turn,
 )
 from sklearn_magdg.modules._augment import AUGMENTATIONS, HistologyAugment
@@ -66,9 +66,9 @@ __all__ = [
     "mmd",
     "moving_average",
     "perceptron",
+    "r1_penalty",
     "ramp",
     "reverse_gradient",
-    "squared_slope",
     "standing_statistics",
     "trainable_projection",
     "turn",

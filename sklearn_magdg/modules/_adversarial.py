@@ -37,14 +37,15 @@ class AdversarialLoss(nn.Module):
         return self.discriminator_loss(torch.zeros(1), torch.zeros(1)).item()
 
 
-def squared_slope(logits, images):
-    """Mean squared norm of the gradient of `logits` by `images`, to be minimised in its turn.
+def r1_penalty(logits, images):
+    """Half the mean squared norm of the gradient of `logits` with respect to `images` (Mescheder et al. 2018, eq. 9).
 
-    Half of it, times a weight, is the penalty that keeps a discriminator from an ever steeper slope at real images,
-    where it no longer tells the generator the way (R1; Mescheder et al. 2018, eq. 9).
+    Minimised at real images, it keeps a discriminator from growing ever steeper there, where it no longer tells the
+    generator the way. Behind a batch norm, where a logit depends on the whole batch, the gradient is that of the
+    batch's summed logits: what the batch norm takes out again, as a shift of all images, does not count.
     """
-    (slope,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return slope.flatten(1).square().sum(1).mean()
+    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradient.flatten(1).square().sum(1).mean() / 2
 
 
 def moving_average(module, decay):

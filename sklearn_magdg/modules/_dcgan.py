@@ -12,7 +12,7 @@ _CELL_SCALE = 0.1
 def _initialise(module):
     """Weights from N(0, 0.02), as the paper has them (section 4)."""
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | ResizeConv2d | nn.Linear):
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(layer.weight, 0.0, 0.02)
         elif isinstance(layer, nn.BatchNorm2d) and layer.affine:
             nn.init.normal_(layer.weight, 1.0, 0.02)
@@ -75,24 +75,27 @@ class SignedInput(nn.Module):
         return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
-class ResizeConv2d(nn.Module):
-    """Twice the size by nearest neighbours, then a 3 x 3 convolution (Odena et al. 2016): ``(n, c, h, w)`` doubled.
+def resize_convolution(x, weight, bias=None):
+    """``(n, c, h, w)`` doubled in height and width by nearest neighbours, then convolved by 3 x 3 (Odena et al. 2016).
 
-    Both are one transposed convolution, of stride 2, whose 4 x 4 kernel is the 3 x 3 one summed over 2 x 2 windows, and
-    cost as much. Unlike a free kernel this one cannot paint neighbouring pixels with weights of their own, the lattice
-    that transposed convolutions leave in their images.
+    Computed as one transposed convolution of stride 2, whose 4 x 4 kernel is the 3 x 3 one summed over 2 x 2 windows: a
+    quarter of the multiplications, and as many as the published layer's. Every output pixel has the same sum of
+    weights, so that a flat input stays flat: a free 4 x 4 kernel paints it as a checkerboard.
     """
+    kernel = F.pad(weight, (1, 1, 1, 1))
+    kernel = kernel[..., 1:, :] + kernel[..., :-1, :]  # (c, c', 5, 5) -> (c, c', 4, 5)
+    kernel = kernel[..., 1:] + kernel[..., :-1]
+    return F.conv_transpose2d(x, kernel, bias, stride=2, padding=1)
+
+
+class ResizeConv2d(nn.ConvTranspose2d):
+    """`resize_convolution` by weights of its own."""
 
     def __init__(self, n_in, n_out, bias):
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(n_in, n_out, 3, 3))
-        self.bias = nn.Parameter(torch.zeros(n_out)) if bias else None
+        super().__init__(n_in, n_out, 3, bias=bias)
 
     def forward(self, x):
-        kernel = F.pad(self.weight, (1, 1, 1, 1))
-        kernel = kernel[..., 1:, :] + kernel[..., :-1, :]  # (n_in, n_out, 5, 5) -> (n_in, n_out, 4, 5)
-        kernel = kernel[..., 1:] + kernel[..., :-1]
-        return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
+        return resize_convolution(x, self.weight, self.bias)
 
 
 def _transposed(n_in, n_out, bias):

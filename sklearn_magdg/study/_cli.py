@@ -185,11 +185,11 @@ def generate(
         float, _option("Share of the patients that the generator never sees and is measured against.", _DATA)
     ] = _GENERATE.held_back,
     tiles: Annotated[
-        int, _option("Cut every image into N x N tiles, which are the images then.", _DATA, min=1, metavar="N")
+        int, _option("Cut every image into N x N tiles, and learn these.", _DATA, min=1, metavar="N")
     ] = _GENERATE.tiles,
-    image_size: Annotated[int, _option("Side of an image in pixels, a multiple of 16 from 32 to 128.", _GAN)] = (
-        _GENERATE.image_size
-    ),
+    image_size: Annotated[
+        int, _option("Side of an image or tile in pixels, a multiple of 16 from 32 to 128.", _GAN)
+    ] = (_GENERATE.image_size),
     epochs: Annotated[int, _option("Epochs of the GAN.", _GAN, min=1)] = _GENERATE.epochs,
     width: Annotated[int, _option("Channels of its narrowest layer.", _GAN, min=1)] = _GENERATE.width,
     backbone: Annotated[str, _option("'random' or a torchvision model.", _ENCODER)] = _GENERATE.backbone,

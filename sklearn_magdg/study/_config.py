@@ -99,12 +99,15 @@ class GenerateConfig:
 
     Parameters
     ----------
-    data, target, patient_by, skip_damaged, n_patients, images_per_cell, image_size, seed, threads
+    data, target, patient_by, skip_damaged, n_patients, images_per_cell, seed, threads
         As in `StudyConfig`.
     magnification : tuple or None
         Magnifications to learn; None is all.
     tiles : int
-        Rows, and columns, of tiles of `image_size` pixels that every image is cut into.
+        Rows, and columns, of tiles that every image is cut into, once it has been brought to ``tiles * image_size``
+        pixels.
+    image_size : int
+        Side in pixels of what is learned and generated.
     epochs, width
         ``max_epochs`` and ``width`` of `DCGAN`.
     held_back : float

@@ -3,11 +3,13 @@
 import json
 import time
 import warnings
+from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils import check_scalar
 
 from sklearn_magdg._files import whole_file
 from sklearn_magdg._metadata import sort_names
@@ -61,8 +63,7 @@ def generate(config, out, *, fresh=False, on_step=None):
     with warnings.catch_warnings(record=True) as caught, threads(config.threads):
         warnings.simplefilter("always", UserWarning)
         gan, encoders = _build(config)
-        data = load_study_data(config.collection(), config.magnification).cut(config.tiles)
-        training, held_back = part_patients(data, config)
+        training, held_back = part_patients(_load(config), config)
         on_step(_what_is_learned(config, training, held_back))
         on_step(f"Fitting {counted(config.epochs, 'epoch')}{_time_needed(gan, training)}.")
         started = time.perf_counter()
@@ -88,6 +89,7 @@ def _build(config):
     """The generator and the encoders, which refuse settings that they cannot work with before any image is read."""
     from sklearn_magdg.estimators import DCGAN, ImageEncoder
 
+    check_scalar(config.tiles, "`tiles`", Integral, min_val=1)
     size, seeds = config.image_size, {"n_jobs": config.threads, "random_state": config.seed}
     gan = DCGAN(size, width=config.width, max_epochs=config.epochs, **seeds)
     gan._validate_params()
@@ -108,6 +110,11 @@ def _check_folder(out, fresh):
         raise ValueError(
             f"{out} holds an earlier generator: choose another folder, or replace it with --fresh (fresh=True)."
         )
+
+
+def _load(config):
+    """The images to learn and to measure by, tiles where `config` says so."""
+    return load_study_data(config.collection(), config.magnification).cut(config.tiles)
 
 
 def part_patients(data, config):
@@ -156,7 +163,8 @@ def _duration(seconds):
 def _what_is_learned(config, training, held_back):
     settings = [f"  {name} = {value}" for name, value in config.settings().items()]
     learned = name_some(map(magnification_name, _magnifications(training)))
-    sizes = f"The generator learns from {_count(training)} at {learned}; {_count(held_back)} are held back."
+    sizes = [_count(each, _noun(config.tiles)) for each in (training, held_back)]
+    sizes = f"The generator learns from {sizes[0]} at {learned}; {sizes[1]} are held back."
     return "\n".join([training.description, *settings, sizes])
 
 
@@ -164,8 +172,13 @@ def _magnifications(data):
     return sort_names(np.unique(data.magnification).tolist())
 
 
-def _count(data):
-    return f"{counted(len(data.y), 'image')} of {counted(len(np.unique(data.patient)), 'patient')}"
+def _count(data, noun):
+    return f"{counted(len(data.y), noun)} of {counted(len(np.unique(data.patient)), 'patient')}"
+
+
+def _noun(n_tiles):
+    """What an image of the generator is of the collection's."""
+    return "image" if n_tiles == 1 else "tile"
 
 
 # Writing
@@ -230,13 +243,13 @@ def quality_table(quality):
 
 
 def _note(quality):
-    held_back, how = quality["held_back"], quality["precision_recall"]
+    held_back, how, noun = quality["held_back"], quality["precision_recall"], _noun(quality["settings"]["tiles"])
     within = [name for name, kid in quality["compared"][SAMPLES]["kid_by_class"].items() if kid is not None]
     missing = "" if len(within) == len(quality["class_names"]) else f"; within class: of {', '.join(within) or 'none'}"
     return (
-        f"distance (KID ± standard error) and overlap with the {counted(held_back['n_images'], 'image')} of "
+        f"distance (KID ± standard error) and overlap with the {counted(held_back['n_images'], noun)} of "
         f"{counted(held_back['n_patients'], 'patient')} held back{missing}; precision to coverage of {how['n_images']} "
-        f"images each, {counted(how['n_neighbors'], 'neighbour')}"
+        f"{noun}s each, {counted(how['n_neighbors'], 'neighbour')}"
     )
 
 

@@ -181,11 +181,11 @@ def test_model_of_image_paths_comes_back(tissue, tmp_path):
     np.testing.assert_array_equal(loaded.predict_proba(paths), fitted.predict_proba(paths))
 
 
-@pytest.mark.parametrize("conditional", [True, False])
+@pytest.mark.parametrize(("conditional", "upsampling"), [(True, "resize"), (False, "transposed")])
 @pytest.mark.parametrize("on_features", [True, False])
-def test_generator_comes_back(conditional, on_features, tissue, tmp_path):
+def test_generator_comes_back(conditional, upsampling, on_features, tissue, tmp_path):
     X = tissue.data.mean((1, 2)) if on_features else tissue.data
-    gan = clone(GAN).set_params(conditional=conditional)
+    gan = clone(GAN).set_params(conditional=conditional, upsampling=upsampling)
     fitted = gan.fit(X, np.array(["b", "m"])[tissue.target], magnification=tissue.magnification)
     loaded = _again(fitted, tmp_path)
     _assert_same(loaded, fitted)

@@ -27,10 +27,15 @@ def test_images_without_channels_and_memory_maps_are_cut(tmp_path):
     assert cut_tiles(images, 2).shape == (4, 4, 4, 3)
 
 
-@pytest.mark.parametrize("n", [0, -1, 1.5, "2"])
-def test_a_number_of_tiles_that_is_none_is_refused(n):
-    with pytest.raises(ValueError, match="`n` must be an integer of at least 1"):
+@pytest.mark.parametrize(("n", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError)])
+def test_a_number_of_tiles_that_is_none_is_refused(n, error):
+    with pytest.raises(error, match=r"^n "):
         cut_tiles(np.zeros((1, 4, 4, 3)), n)
+
+
+def test_paths_are_refused_with_the_way_out():
+    with pytest.raises(ValueError, match=r"got \(2,\): read paths with ImageReader"):
+        cut_tiles(["a.png", "b.png"], 2)
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 6, 3), (1, 6, 4, 3), (6, 6)])

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sklearn_magdg.modules import AdversarialLoss, diff_augment, moving_average, squared_slope, turn
+from sklearn_magdg.modules import AdversarialLoss, diff_augment, moving_average, r1_penalty, turn
 
 
 @pytest.fixture(autouse=True)
@@ -33,14 +33,21 @@ def test_guessing_costs_what_logits_of_zero_do():
     assert AdversarialLoss("hinge").guessing() == pytest.approx(2.0)
 
 
-def test_the_squared_slope_of_a_line_is_that_of_its_weights_and_of_a_parabola_that_of_its_place():
+def test_the_r1_penalty_of_a_line_is_that_of_its_weights_and_of_a_parabola_that_of_its_place():
     images, weight = torch.randn(4, 3, 2, 2, requires_grad=True), torch.randn(3, 2, 2, requires_grad=True)
-    line = squared_slope((images * weight).sum((1, 2, 3)), images)
-    torch.testing.assert_close(line, weight.square().sum())
+    line = r1_penalty((images * weight).sum((1, 2, 3)), images)
+    torch.testing.assert_close(line, weight.square().sum() / 2)
     (by_weight,) = torch.autograd.grad(line, weight)
-    torch.testing.assert_close(by_weight, 2 * weight)
-    parabola = squared_slope(images.square().sum((1, 2, 3)), images)
-    torch.testing.assert_close(parabola, 4 * images.square().sum((1, 2, 3)).mean())
+    torch.testing.assert_close(by_weight, weight)
+    parabola = r1_penalty(images.square().sum((1, 2, 3)), images)
+    torch.testing.assert_close(parabola, 2 * images.square().sum((1, 2, 3)).mean())
+
+
+def test_behind_a_batch_norm_a_shift_of_all_images_does_not_count():
+    images, norm = torch.randn(8, 3, requires_grad=True), nn.BatchNorm1d(3, affine=False)
+    assert r1_penalty(norm(images).sum(1), images) < 1e-8  # a line is shifts alone
+    assert r1_penalty(norm(images).square().sum(1), images) < 1e-8  # fixed by the batch norm
+    assert r1_penalty(norm(images).pow(3).sum(1), images) > 0.1
 
 
 def test_the_moving_average_follows_faster_at_first():

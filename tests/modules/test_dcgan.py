@@ -10,7 +10,7 @@ from sklearn_magdg.modules import (
     ImageGenerator,
     standing_statistics,
 )
-from sklearn_magdg.modules._dcgan import CellEmbedding, CellNorm, ResizeConv2d
+from sklearn_magdg.modules._dcgan import UPSAMPLINGS, CellEmbedding, CellNorm, ResizeConv2d
 
 # Two classes at three magnifications, one of the six cells absent.
 CELLS = [(0, 0), (0, 2), (1, 0), (1, 1), (1, 2)]
@@ -34,15 +34,20 @@ def test_generator_and_discriminator_fit_every_multiple_of_16(size):
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_resize_convolution_is_nearest_neighbours_and_a_convolution(bias):
     layer, x = ResizeConv2d(3, 2, bias=bias).double(), torch.randn(2, 3, 4, 5, dtype=torch.double, requires_grad=True)
-    nn.init.normal_(layer.weight)
-    if bias:
-        nn.init.normal_(layer.bias)
     kernel = layer.weight.transpose(0, 1).flip(2, 3)  # of a transposed convolution to that of a convolution
     by_hand = F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), kernel, layer.bias, padding=1)
     torch.testing.assert_close(layer(x), by_hand)
     into = (x, layer.weight)
     ours, theirs = (torch.autograd.grad(out.square().sum(), into) for out in (layer(x), by_hand))
     torch.testing.assert_close(ours, theirs)
+
+
+def test_a_flat_image_stays_flat_by_resizing_and_becomes_a_checkerboard_by_a_free_kernel():
+    flat = torch.ones(1, 3, 8, 8)
+    resized, free = (UPSAMPLINGS[name](3, 1, bias=False)(flat)[..., 2:-2, 2:-2] for name in ("resize", "transposed"))
+    assert resized.std() < 1e-5
+    assert free.std() > 1e-2
+    assert torch.allclose(free, free.roll((2, 2), (2, 3)), atol=1e-6)  # of period 2
 
 
 @pytest.mark.parametrize(("upsampling", "kind"), [("resize", ResizeConv2d), ("transposed", nn.ConvTranspose2d)])
@@ -77,7 +82,7 @@ def test_first_weights_are_those_of_the_paper():
     generators = [ImageGenerator(64, 30, 16, CELLS, upsampling) for upsampling in ("resize", "transposed")]
     for net in (*generators, ImageDiscriminator(64, 16, CELLS)):
         for layer in net.modules():
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | ResizeConv2d | nn.Linear):
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
                 assert layer.weight.std().item() == pytest.approx(0.02, rel=0.15)
                 assert abs(layer.weight.mean().item()) < 0.002
             elif isinstance(layer, nn.BatchNorm2d) and layer.affine:

@@ -161,8 +161,8 @@ def test_one_magnification_is_no_condition(few_samples, tmp_path):
 def test_tiles_are_the_images_and_stay_with_their_patient(few_samples, tmp_path):
     result = _generate(*SMALL, "--tiles", "2", "--out", tmp_path)
     assert result.exit_code == 0, result.output
-    assert "classes benign, malignant; 2 x 2 tiles of each\n" in result.output
-    assert "The generator learns from 48 images of 6 patients" in result.output
+    assert "classes benign, malignant; each image cut into 2 x 2 tiles\n" in result.output
+    assert "The generator learns from 48 tiles of 6 patients at 100X, 200X; 48 tiles of 6" in result.output
     large = make_histology(12, images_per_cell=1, image_size=64, random_state=0)
     held = np.array(json.loads((tmp_path / "quality.json").read_text())["held_back"]["patients"])
     learned = ~np.isin(large.patient, held) & np.isin(large.magnification, (100, 200))
@@ -259,6 +259,19 @@ def _data(cells):
     y, patient, magnification = map(np.array, zip(*cells, strict=True))
     images = np.zeros((len(y), 32, 32, 3), np.uint8)
     return StudyData(images, y, ["a", "b", "c"], patient, magnification, np.arange(len(y)), "blank")
+
+
+def test_no_number_of_tiles_is_refused_first(tmp_path):
+    for tiles, error in ((0, ValueError), (1.5, TypeError)):
+        with pytest.raises(error, match="`tiles`"):
+            generate(GenerateConfig(tiles=tiles), tmp_path)
+
+
+def test_every_tile_has_an_identity_and_the_rest_from_its_image():
+    cut = _data([(0, "a", 40), (1, "b", 100)])._replace(id=np.array(["x", "y"])).cut(2)
+    assert cut.images.shape == (8, 16, 16, 3)
+    assert cut.id.tolist() == [f"{image}#{tile}" for image in "xy" for tile in range(4)]
+    assert list(zip(cut.y, cut.patient, cut.magnification, strict=True)) == [(0, "a", 40)] * 4 + [(1, "b", 100)] * 4
 
 
 def test_images_of_cells_that_were_not_learned_are_left_out():

@@ -14,20 +14,20 @@ def cut_tiles(images, n):
 
     Parameters
     ----------
-    images : ndarray of shape (n_images, height, width, ...)
+    images : ndarray of shape (n_images, height, width, n_channels)
         Of height and width divisible by `n`; of paths, what `ImageReader` makes of them.
     n : int
         Rows, and columns, of tiles, at least 1.
 
     Returns
     -------
-    tiles : ndarray of shape (n_images * n * n, height // n, width // n, ...)
+    tiles : ndarray of shape (n_images * n * n, height // n, width // n, n_channels)
         All tiles of the first image, row by row, then those of the second: a copy, or a view where `n` is 1.
 
     Raises
     ------
     ValueError
-        If `n` is below 1, or does not divide height and width.
+        If `n` is below 1 or does not divide height and width, or `images` has another shape.
     TypeError
         If `n` is no integer.
 
@@ -41,11 +41,16 @@ def cut_tiles(images, n):
     """
     check_scalar(n, "n", Integral, min_val=1)
     images = np.asarray(images)
-    if images.ndim < 3 or images.shape[1] % n or images.shape[2] % n:
+    if images.ndim != 4:
         raise ValueError(
-            f"`images` must be of shape (n_images, height, width, ...) with height and width divisible by {n}, got "
-            f"{images.shape}: read paths with ImageReader(size) and a size that is, or use resize_images(images, size)."
+            f"`images` must be an array of shape (n_images, height, width, n_channels), got {images.shape}: read paths "
+            "with ImageReader, and give a single image as images[None]."
         )
-    n_images, height, width, *rest = images.shape
-    grid = images.reshape(n_images, n, height // n, n, width // n, *rest).swapaxes(2, 3)
-    return grid.reshape(-1, height // n, width // n, *rest)
+    n_images, height, width, n_channels = images.shape
+    if height % n or width % n:
+        raise ValueError(
+            f"Images of {height} x {width} pixels cannot be cut into {n} x {n} tiles: resize them to a multiple of {n} "
+            "(resize_images), or choose another `n`."
+        )
+    grid = images.reshape(n_images, n, height // n, n, width // n, n_channels).swapaxes(2, 3)
+    return grid.reshape(-1, height // n, width // n, n_channels)

@@ -185,7 +185,7 @@ def generate(
         float, _option("Share of the patients that the generator never sees and is measured against.", _DATA)
     ] = _GENERATE.held_back,
     tiles: Annotated[
-        int, _option("Cut every image into N x N tiles, and learn these.", _DATA, min=1, metavar="N")
+        int, _option("Squeeze images to squares, cut them into N x N tiles, learn these.", _DATA, min=1, metavar="N")
     ] = _GENERATE.tiles,
     image_size: Annotated[
         int, _option("Side of an image or tile in pixels, a multiple of 16 from 32 to 128.", _GAN)
@@ -381,6 +381,7 @@ _OPTIONS = {
     "`magnification` names": "--magnification names",
     "`held_back`": "--held-back",
     "`image_size`": "--image-size",
+    "`max_epochs`": "--epochs",
     "`backbone`": "--backbone",
     "`weights`": "--weights",
     "'augment' parameter": "--augment option",

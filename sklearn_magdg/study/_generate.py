@@ -30,6 +30,7 @@ FILES = {
 }
 
 _FEW_PATIENTS = 3  # of whom not even a standard error can be had
+_SMALL = 0.05  # p-value that asks for a word of explanation
 _TIMED_FROM = 40  # epochs; of fewer, two more to tell the time by would be a large part
 
 
@@ -249,7 +250,7 @@ def _note(quality):
     return (
         f"distance (KID ± standard error) and overlap with the {counted(held_back['n_images'], noun)} of "
         f"{counted(held_back['n_patients'], 'patient')} held back{missing}; precision to coverage of {how['n_images']} "
-        f"{noun}s each, {counted(how['n_neighbors'], 'neighbour')}"
+        f"{noun}s of each row, {counted(how['n_neighbors'], 'neighbour')}"
     )
 
 
@@ -272,7 +273,8 @@ def reading(quality):
     return [
         "How to read it: the training images, of other patients, are the best to hope for and noise the worst. Low "
         "precision or density: samples unlike real images. Low recall or coverage: kinds of real images that are never "
-        "generated. All numbers are those of one encoder, which may not see what a person does: look at the pictures.",
+        "generated. Swapped samples were asked of another class, and should be farther within class. All numbers are "
+        "those of one encoder, which may not see what a person does: look at the pictures.",
         *_too_few(quality["held_back"]),
         *_classes(quality["compared"]),
         _copies(quality["memorisation"]),
@@ -293,8 +295,10 @@ def _too_few(held_back):
 def _classes(compared):
     """Whether samples follow their class, by what swapping the classes costs."""
     own, swapped = (compared.get(name, {}).get("kid_within_class") for name in (SAMPLES, SWAPPED))
-    if own is None or swapped is None or own["standard_error"] is None:
+    if own is None or swapped is None:
         return []
+    if own["standard_error"] is None:
+        return ["Classes: too few patients of a class are held back to tell whether samples follow their class."]
     cost = swapped["estimate"] - own["estimate"]
     # two errors of one set of held-back patients: their sum is an upper bound on the error of the difference
     error = own["standard_error"] + swapped["standard_error"]
@@ -308,11 +312,12 @@ def _classes(compared):
 
 def _copies(found):
     verdict = "no sign of copies" if found["authenticity"] > found["held_back_authenticity"] / 2 else "COPIES"
+    expected = ", as a generator of new images of its training patients may" if found["p_value"] < _SMALL else ""
     return (
         f"Copies: {verdict}. {100 * found['authenticity']:.0f} % of samples are authentic, which copies never are (of "
         f"held-back images {100 * found['held_back_authenticity']:.0f} %). Samples lie closer to the training images "
         f"than images of new patients do in {100 * found['closer']:.0f} % of comparisons (p = {found['p_value']:.2g} "
-        "for more than half), as a generator of new images of its training patients may."
+        f"for more than half){expected}."
     )
 
 

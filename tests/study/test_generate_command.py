@@ -14,7 +14,7 @@ from sklearn_magdg.metrics import generative_precision_recall, kernel_inception_
 from sklearn_magdg.study._cli import app
 from sklearn_magdg.study._config import GenerateConfig
 from sklearn_magdg.study._data import StudyData
-from sklearn_magdg.study._generate import FILES, generate, part_patients, quality_table
+from sklearn_magdg.study._generate import FILES, generate, part_patients, quality_table, reading
 from sklearn_magdg.study._quality import NOISE, SAMPLES, SWAPPED, TRAINING, sets_to_compare
 
 SMALL = ["--synthetic", "--n-patients", "12", "--images-per-cell", "1", "--magnification", "200,100"]
@@ -272,6 +272,16 @@ def test_every_tile_has_an_identity_and_the_rest_from_its_image():
     assert cut.images.shape == (8, 16, 16, 3)
     assert cut.id.tolist() == [f"{image}#{tile}" for image in "xy" for tile in range(4)]
     assert list(zip(cut.y, cut.patient, cut.magnification, strict=True)) == [(0, "a", 40)] * 4 + [(1, "b", 100)] * 4
+
+
+def test_what_few_patients_cannot_tell_is_said_and_a_large_p_value_not_explained(finished):
+    quality = json.loads(json.dumps(finished[2]))
+    quality["compared"][SAMPLES]["kid_within_class"]["standard_error"] = None
+    assert any(each.startswith("Classes: too few patients") for each in reading(quality))
+    for p_value, is_explained in ((0.9, False), (0.01, True)):
+        quality["memorisation"]["p_value"] = p_value
+        (copies,) = (each for each in reading(quality) if each.startswith("Copies"))
+        assert ("of its training patients may" in copies) == is_explained
 
 
 def test_images_of_cells_that_were_not_learned_are_left_out():

@@ -51,8 +51,8 @@ for name, images in {"generated": samples, "copies": copies, "noise": rng.intege
 pd.DataFrame(rows).T.round(3)
 
 # %%
-# The kernel distance to new patients (``estimate``) cannot tell learning from copying: copies are as close, for they are
-# real images. The last columns can. Copies lie closer to the training images than any new patient's image does, and
-# none is authentic; generated images are. Nor does it see all that a person does: by this random net, whose eye is for
-# colours and textures, the samples are as good as real images, and they have hardly a nucleus. Look at the pictures,
-# and measure by a pretrained net where you have one.
+# The kernel distance to new patients (``estimate``) cannot tell learning from copying: copies are as close, being real
+# images. The last columns can. Copies lie closer to the training images than any new patient's image does, and none is
+# authentic; generated images are. Nor does it see all that a person does: by this random net, whose eye is for colours
+# and textures, the samples are as good as real images, and they have hardly a nucleus. Look at the pictures, and
+# measure by a pretrained net where you have one.

@@ -189,7 +189,7 @@ def generate(
     ] = _GENERATE.tiles,
     image_size: Annotated[
         int, _option("Side of an image or tile in pixels, a multiple of 16 from 32 to 128.", _GAN)
-    ] = (_GENERATE.image_size),
+    ] = _GENERATE.image_size,
     epochs: Annotated[int, _option("Epochs of the GAN.", _GAN, min=1)] = _GENERATE.epochs,
     width: Annotated[int, _option("Channels of its narrowest layer.", _GAN, min=1)] = _GENERATE.width,
     backbone: Annotated[str, _option("'random' or a torchvision model.", _ENCODER)] = _GENERATE.backbone,

@@ -1,10 +1,38 @@
 """What a study, or a generator, is asked to do: every setting that changes its results."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 
 @dataclass(frozen=True)
-class StudyConfig:
+class CollectionConfig:
+    """Which images, and the settings that apply to them."""
+
+    data: str | None = None
+    target: str = "label"
+    patient_by: str = "accession"
+    skip_damaged: bool = False
+    n_patients: int = 24
+    images_per_cell: int = 6
+    threads: int | None = None
+
+    def identity(self):
+        """The settings that decide the numbers."""
+        settings = asdict(self)
+        del settings["threads"]
+        return settings
+
+    def settings(self):
+        """The settings that apply, for people to read."""
+        other = _OF_COLLECTION if self.data is None else _OF_RENDERED
+        return {name: value for name, value in self.identity().items() if name not in other}
+
+
+_OF_COLLECTION = ("data", "target", "patient_by", "skip_damaged")
+_OF_RENDERED = ("n_patients", "images_per_cell", "shift", "class_sep")
+
+
+@dataclass(frozen=True)
+class StudyConfig(CollectionConfig):
     """Settings of `run_study`.
 
     Parameters
@@ -47,12 +75,6 @@ class StudyConfig:
         Threads to compute with; None leaves it to torch.
     """
 
-    data: str | None = None
-    target: str = "label"
-    patient_by: str = "accession"
-    skip_damaged: bool = False
-    n_patients: int = 24
-    images_per_cell: int = 6
     shift: float = 1.0
     class_sep: float = 1.0
     methods: tuple = ("baseline", "gan", "gradient-reversal")
@@ -74,27 +96,15 @@ class StudyConfig:
     gan_ratio: float = 1.0
     signature_fraction: float = 0.5
     seed: int = 0
-    threads: int | None = None
 
     def identity(self):
-        """The settings that decide the numbers, as plain JSON: a run resumes only where they agree."""
-        settings = asdict(self) | {"methods": list(self.methods)}
-        settings["held_out"] = None if self.held_out is None else list(self.held_out)
-        del settings["threads"]
-        return settings
-
-    def settings(self):
-        """The settings that apply, for people to read."""
-        other = _OF_COLLECTION if self.data is None else _OF_RENDERED
-        return {name: value for name, value in self.identity().items() if name not in other}
-
-
-_OF_COLLECTION = ("data", "target", "patient_by", "skip_damaged")
-_OF_RENDERED = ("n_patients", "images_per_cell", "shift", "class_sep")
+        """As plain JSON: a run resumes only where they agree."""
+        held_out = None if self.held_out is None else list(self.held_out)
+        return super().identity() | {"methods": list(self.methods), "held_out": held_out}
 
 
 @dataclass(frozen=True)
-class GenerateConfig:
+class GenerateConfig(CollectionConfig):
     """Settings of `generate`.
 
     Parameters
@@ -118,12 +128,6 @@ class GenerateConfig:
         Images of every class and magnification in the pictures.
     """
 
-    data: str | None = None
-    target: str = "label"
-    patient_by: str = "accession"
-    skip_damaged: bool = False
-    n_patients: int = 24
-    images_per_cell: int = 6
     magnification: tuple | None = None
     tiles: int = 1
     image_size: int = 64
@@ -134,18 +138,8 @@ class GenerateConfig:
     weights: str | None = None
     n_images: int = 8
     seed: int = 0
-    threads: int | None = None
 
     def collection(self):
         """The study's settings for reading the same images, in the size of all their tiles."""
-        shared = {name: getattr(self, name) for name in _SHARED}
-        return StudyConfig(image_size=self.tiles * self.image_size, **shared)
-
-    def settings(self):
-        """The settings that apply, as plain JSON."""
-        other = _OF_COLLECTION if self.data is None else _OF_RENDERED
-        return {name: value for name, value in asdict(self).items() if name not in (*other, "threads")}
-
-
-# What both commands read images by.
-_SHARED = (*_OF_COLLECTION, "n_patients", "images_per_cell", "seed", "threads")
+        shared = {field.name: getattr(self, field.name) for field in fields(CollectionConfig)}
+        return StudyConfig(**shared, image_size=self.tiles * self.image_size, seed=self.seed)

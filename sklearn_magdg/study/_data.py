@@ -32,7 +32,7 @@ class StudyData(NamedTuple):
         if n == 1:
             return self
         columns = {name: np.repeat(getattr(self, name), n * n) for name in ("y", "patient", "magnification")}
-        numbered = np.char.add(np.repeat(self.id, n * n), np.char.mod("#%d", np.tile(np.arange(n * n), len(self.id))))
+        numbered = np.array([f"{image}#{tile}" for image in self.id for tile in range(n * n)])
         description = f"{self.description}; each image cut into {n} x {n} tiles"
         return self._replace(images=cut_tiles(self.images, n), id=numbered, description=description, **columns)
 

@@ -107,7 +107,7 @@ def _kid(real, embedded, patient, other=None):
 
 
 def _precision_recall(real, embedded, n_images, n_neighbors, seed):
-    """Of as many images of each set, for the shares depend on how many there are; nan of a single image."""
+    """Of as many images of each set compared, for the shares depend on how many there are; nan of a single image."""
     if n_images < 2:
         return dict.fromkeys(("precision", "recall", "density", "coverage"), np.nan)
     drawn = np.random.default_rng(seed).choice(len(embedded), n_images, replace=False)

@@ -72,8 +72,8 @@ def test_samples_are_no_copies_and_a_copy_machine_is_caught(tissue, held_out, sa
     training, held, generated = map(encoder.transform, (tissue.data[~held_out], tissue.data[held_out], samples[1]))
     patient = tissue.patient[held_out]
     made, new = (memorisation_test(each, training=training, held_out=held) for each in (generated, held))
-    assert new.authenticity > 0.4
-    assert made.authenticity > 0.7 * new.authenticity
+    assert new.authenticity > 0.6
+    assert made.authenticity > 0.9 * new.authenticity
     rng = np.random.default_rng(0)
     copied = tissue.data[~held_out][rng.integers(0, (~held_out).sum(), 200)]
     machine = np.clip(np.rot90(copied, 1, (1, 2)) + rng.normal(0, 2, copied.shape), 0, 255).astype(np.uint8)

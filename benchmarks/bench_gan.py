@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from sklearn_magdg.datasets import make_histology
 from sklearn_magdg.estimators import DCGAN
-from sklearn_magdg.estimators._sources import ArraySource
-from sklearn_magdg.estimators._training import TrainingData, run, seeded
+from sklearn_magdg.images._sources import ArraySource
 from sklearn_magdg.modules import turn
+from sklearn_magdg.training._net import TrainingData, run, seeded
 
 N_IMAGES, SIZE, N_PAIRS = 500, 64, 9
 CELLS = [("benign", None), ("malignant", None)]

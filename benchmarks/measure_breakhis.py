@@ -46,7 +46,7 @@ from threadpoolctl import threadpool_limits
 from sklearn_magdg import __version__
 from sklearn_magdg.datasets import load_breakhis, make_histology
 from sklearn_magdg.estimators import CNNClassifier, GradientReversalClassifier
-from sklearn_magdg.metrics._leakage import probe_magnification
+from sklearn_magdg.metrics import probe_magnification
 from sklearn_magdg.model_selection import LeaveOneMagnificationOut
 from sklearn_magdg.modules import HistologyAugment
 

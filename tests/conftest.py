@@ -27,6 +27,32 @@ def mobilenet_weights():
     return file
 
 
+@pytest.fixture(scope="session")
+def tissue():
+    """Rendered images of six patients at three magnifications."""
+    from sklearn_magdg.datasets import make_histology
+
+    return make_histology(6, images_per_cell=3, magnifications=(40, 100, 200), image_size=32, random_state=0)
+
+
+@pytest.fixture(scope="session")
+def inputs(tissue, tmp_path_factory):
+    """The same images as each kind of X."""
+    from tests.estimators.kinds import make_inputs
+
+    return make_inputs(tissue, tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Folder and summary of a tiny run."""
+    from sklearn_magdg.study import run_study
+    from tests.study.tiny import TINY
+
+    out = tmp_path_factory.mktemp("study") / "run"
+    return out, run_study(TINY, out)
+
+
 def pytest_terminal_summary(terminalreporter):
     """Say how many tests had to do without the real images."""
     skipped = [report for report in terminalreporter.getreports("skipped") if ABSENT in str(report.longrepr)]

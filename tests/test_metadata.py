@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklearn_magdg._metadata import encode, encode_magnification, magnification_number, sort_names
+from sklearn_magdg._metadata import magnification_number, sort_names
+from sklearn_magdg.cohort import encode, encode_magnification
 
 
 @pytest.mark.parametrize("name", [40, 40.0, np.int64(40), "40", "40X", " 40x ", "40×", "40.0", "x40", "×40", "X 40.0 "])

@@ -1,6 +1,9 @@
 """Collections of images: paths or arrays with class, patient, slide and magnification."""
 
 from sklearn_magdg.datasets._breakhis import load_breakhis
+
+# what other rooms need
+from sklearn_magdg.datasets._fetch import breakhis_folder as breakhis_folder
 from sklearn_magdg.datasets._fetch import fetch_breakhis
 from sklearn_magdg.datasets._histology import make_histology
 from sklearn_magdg.datasets._manifest import load_manifest

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sklearn_magdg._words import name_some
 from sklearn_magdg.datasets._breakhis_names import MAGNIFICATIONS
-from sklearn_magdg.images._identity import pixel_digests
+from sklearn_magdg.images import pixel_digests
 
 _PAIR = ["subtype", "slide"]
 _TWO_IMAGES = ["slide", "magnification", "subtype", "path", "other_subtype", "other_path"]

@@ -5,8 +5,7 @@ import warnings
 import numpy as np
 
 from sklearn_magdg._words import name_some
-from sklearn_magdg.images._decode import read_image
-from sklearn_magdg.images._identity import readable_images
+from sklearn_magdg.images import read_image, readable_images
 
 
 def keep_readable(paths, on_damaged, name_rows=None):

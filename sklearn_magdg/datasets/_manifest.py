@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_magdg._metadata import encode, magnification_number
+from sklearn_magdg._metadata import magnification_number
 from sklearn_magdg._words import name_some
+from sklearn_magdg.cohort import encode
 from sklearn_magdg.datasets._damaged import keep_readable
 from sklearn_magdg.datasets._table import COLUMNS, is_url, name_rows, read_table
 

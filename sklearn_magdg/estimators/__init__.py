@@ -5,8 +5,6 @@ from sklearn_magdg.estimators._dcgan import DCGAN
 from sklearn_magdg.estimators._gan_augmented import GANAugmentedClassifier
 from sklearn_magdg.estimators._gradient_reversal import GradientReversalClassifier
 from sklearn_magdg.estimators._image_encoder import ImageEncoder
-from sklearn_magdg.estimators._onnx import export_onnx
-from sklearn_magdg.estimators._persistence import load_model, save_model
 
 __all__ = [
     "DCGAN",
@@ -18,3 +16,14 @@ __all__ = [
     "load_model",
     "save_model",
 ]
+
+_OF_PERSISTENCE = ("export_onnx", "load_model", "save_model")
+
+
+def __getattr__(name):
+    # the one way up: models are saved and loaded where they are made, by a room that stands below
+    if name in _OF_PERSISTENCE:
+        from sklearn_magdg import persistence
+
+        return getattr(persistence, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

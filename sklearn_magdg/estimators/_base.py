@@ -13,11 +13,8 @@ from skorch.callbacks import GradientNormClipping, LRScheduler
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from sklearn_magdg._metadata import as_column, encode, encode_magnification
-from sklearn_magdg.estimators._callbacks import Progress, StopIfNotFinite
-from sklearn_magdg.estimators._checkpoint import checkpoint_of
+from sklearn_magdg.cohort import as_column, encode, encode_magnification
 from sklearn_magdg.estimators._encoder import augmentation, build_encoder
-from sklearn_magdg.estimators._layout import blank_module, misfit
 from sklearn_magdg.estimators._net_transformer import NetTransformer
 from sklearn_magdg.estimators._rows import (
     Rows,
@@ -27,9 +24,14 @@ from sklearn_magdg.estimators._rows import (
     present_magnifications,
     training_weight,
 )
-from sklearn_magdg.estimators._sources import ArraySource
 from sklearn_magdg.estimators._state import unchanged_on_error
-from sklearn_magdg.estimators._training import (
+from sklearn_magdg.estimators._validation import validation_mask
+from sklearn_magdg.images._sources import ArraySource
+from sklearn_magdg.modules import AUGMENTATIONS, Objective, TwoHeaded
+from sklearn_magdg.persistence._layout import blank_module, misfit
+from sklearn_magdg.training._callbacks import Progress, StopIfNotFinite
+from sklearn_magdg.training._checkpoint import checkpoint_of
+from sklearn_magdg.training._net import (
     ShuffledBatches,
     TrainingData,
     group_parameters,
@@ -39,8 +41,6 @@ from sklearn_magdg.estimators._training import (
     threads,
     train,
 )
-from sklearn_magdg.estimators._validation import validation_mask
-from sklearn_magdg.modules import AUGMENTATIONS, Objective, TwoHeaded
 
 MAX_SEED = np.iinfo(np.int32).max
 

@@ -12,33 +12,20 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
-from sklearn_magdg._metadata import as_column, encode, sort_cells
-from sklearn_magdg.estimators._adversarial_net import AdversarialNet, generating, players
+from sklearn_magdg._metadata import sort_cells
+from sklearn_magdg.cohort import (
+    cells_of,
+    check_parts,
+    codes_of,
+    draw_cells,
+    parts_of,
+    read_generator_cohort,
+    validation_rows,
+    with_patients,
+)
 from sklearn_magdg.estimators._base import MAX_SEED
-from sklearn_magdg.estimators._callbacks import LogParts, StopIfNotFinite
-from sklearn_magdg.estimators._cells import check_parts, codes_of, draw_cells, parts_of, read_cells
-from sklearn_magdg.estimators._generator_health import (
-    LogKID,
-    SampleJudge,
-    embedding_function,
-    spread_of_samples,
-    warn_of_lost_game,
-)
-from sklearn_magdg.estimators._rows import image_as_patient
-from sklearn_magdg.estimators._sampling import sample_cells, settle
-from sklearn_magdg.estimators._sources import RowsOf, as_source
 from sklearn_magdg.estimators._state import unchanged_on_error
-from sklearn_magdg.estimators._training import (
-    ShuffledBatches,
-    TrainingData,
-    completed_epochs,
-    kept_epoch,
-    resolve_device,
-    run,
-    seeded,
-    threads,
-)
-from sklearn_magdg.estimators._validation import draw_validation
+from sklearn_magdg.images._sources import RowsOf, as_source
 from sklearn_magdg.modules import (
     ADVERSARIAL_LOSSES,
     UPSAMPLINGS,
@@ -52,6 +39,26 @@ from sklearn_magdg.modules import (
     diff_augment,
     turn,
 )
+from sklearn_magdg.training._callbacks import LogParts, StopIfNotFinite
+from sklearn_magdg.training._gan import AdversarialNet, generating, players
+from sklearn_magdg.training._gan_health import (
+    LogKID,
+    SampleJudge,
+    embedding_function,
+    spread_of_samples,
+    warn_of_lost_game,
+)
+from sklearn_magdg.training._net import (
+    ShuffledBatches,
+    TrainingData,
+    completed_epochs,
+    kept_epoch,
+    resolve_device,
+    run,
+    seeded,
+    threads,
+)
+from sklearn_magdg.training._sampling import sample_cells, settle
 
 SMALLEST, LARGEST = 32, 128  # sides in pixels that four strided convolutions serve
 
@@ -284,8 +291,11 @@ class DCGAN(BaseEstimator):
         self._validate_params()
         with unchanged_on_error(self):
             source = self._as_source(X)
-            cell_of_row = read_cells(len(source), y, magnification, conditional=self.conditional)
-            held_back = self._hold_back(cell_of_row, patient)
+            cohort = read_generator_cohort(
+                y, len(source), patient=patient, magnification=magnification, conditional=self.conditional
+            )
+            held_back = self._hold_back(cohort)
+            cell_of_row = cells_of(cohort)
             cells = sort_cells(set(cell_of_row[~held_back]))
             code = codes_of(cell_of_row, cells)
             check_parts(cell_of_row, held_back, code)
@@ -343,16 +353,14 @@ class DCGAN(BaseEstimator):
         reading = {"image_size": self.image_size, "n_jobs": self.n_jobs, "image_cache": self.image_cache}
         return as_source(self, X, reset=True, square_from=SMALLEST, **reading)
 
-    def _hold_back(self, cell_of_row, patient):
+    def _hold_back(self, cohort):
         """Mask of the rows that early stopping sets aside."""
         if not self.early_stopping:
             self.__dict__.pop("validation_patients_", None)
-            return np.zeros(len(cell_of_row), dtype=bool)
-        n = len(cell_of_row)
-        patient = image_as_patient(n) if patient is None else as_column(patient, "patient", n)
-        label = [cell[0] for cell in cell_of_row] if self.conditional else None
-        held_back = draw_validation(self, label, patient)
-        self.validation_patients_ = encode(patient[held_back], "patient").names
+            return np.zeros(len(cohort), dtype=bool)
+        cohort = with_patients(cohort)
+        held_back = validation_rows(cohort, self.validation_fraction, check_random_state(self.random_state))
+        self.validation_patients_ = cohort.take(held_back).patient.present().names
         return held_back
 
     def _fit(self, source, code, cells, held_back):

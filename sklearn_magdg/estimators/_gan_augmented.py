@@ -20,14 +20,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_magdg._metadata import as_column, encode_magnification
+from sklearn_magdg.cohort import as_column, encode_magnification
 from sklearn_magdg.estimators._base import MAX_SEED, BaseNetClassifier
 from sklearn_magdg.estimators._cnn import CNNClassifier
 from sklearn_magdg.estimators._dcgan import DCGAN, SMALLEST
 from sklearn_magdg.estimators._rows import check_labels, image_as_patient, training_weight
-from sklearn_magdg.estimators._sources import ArraySource, JoinedSource, RowsOf, as_source
 from sklearn_magdg.estimators._state import unchanged_on_error
 from sklearn_magdg.estimators._validation import validation_mask
+from sklearn_magdg.images._sources import ArraySource, JoinedSource, RowsOf, as_source
 
 
 class GANAugmentedClassifier(

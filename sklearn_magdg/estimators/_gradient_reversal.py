@@ -6,10 +6,10 @@ from numbers import Real
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_magdg.estimators._adversary import AdversaryHealth, LogConstant, LogReversalGradient, ReversalSchedule
 from sklearn_magdg.estimators._base import BaseNetClassifier
-from sklearn_magdg.estimators._training import BalancedBatches
 from sklearn_magdg.modules import DomainHead, Objective, trainable_projection
+from sklearn_magdg.training._domain_adversary import AdversaryHealth, LogConstant, LogReversalGradient, ReversalSchedule
+from sklearn_magdg.training._net import BalancedBatches
 
 # Ganin et al. train new heads at ten times the encoder's rate: a domain head that lags behind is fooled by
 # moving the magnifications about, which makes them no harder to read for a fresh one.

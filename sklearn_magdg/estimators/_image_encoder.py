@@ -10,8 +10,8 @@ from torch import nn
 
 from sklearn_magdg.estimators._encoder import warn_of_random_weights
 from sklearn_magdg.estimators._net_transformer import NetTransformer
-from sklearn_magdg.estimators._training import resolve_device, seeded
 from sklearn_magdg.modules import ImageInput, MeanOverTurns, RandomFeatures, build_backbone, check_backbone
+from sklearn_magdg.training._net import resolve_device, seeded
 
 
 class ImageEncoder(NetTransformer, BaseEstimator):

@@ -3,8 +3,8 @@
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_magdg.estimators._sources import as_source
-from sklearn_magdg.estimators._training import infer, threads
+from sklearn_magdg.images._sources import as_source
+from sklearn_magdg.training._net import infer, threads
 
 
 class NetTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):

@@ -9,8 +9,8 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight
 
-from sklearn_magdg._metadata import encode
-from sklearn_magdg.estimators._sources import RowsOf
+from sklearn_magdg.cohort import encode
+from sklearn_magdg.images._sources import RowsOf
 
 
 class Rows(NamedTuple):

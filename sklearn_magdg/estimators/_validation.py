@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from sklearn_magdg.model_selection._holdout import patient_holdout
+from sklearn_magdg.cohort import patient_holdout, read_cohort
 
 
 def validation_mask(estimator, label, patient):
@@ -25,7 +25,11 @@ def validation_mask(estimator, label, patient):
 def draw_validation(estimator, label, patient):
     """Mask of a class-stratified part of the patients, the same for every call where `random_state` is an int."""
     rng = check_random_state(estimator.random_state)
-    held_back = patient_holdout(patient, label, estimator.validation_fraction, rng)
+    held_back = patient_holdout(
+        read_cohort(len(patient), label, patient=patient, allow_missing_patients=True),
+        estimator.validation_fraction,
+        rng,
+    )
     if not held_back.any():
         raise ValueError("early_stopping=True needs a class with at least 2 patients to set one of them aside.")
     return held_back

@@ -7,9 +7,8 @@ import pandas as pd
 from sklearn.isotonic import isotonic_regression
 from sklearn.utils import check_consistent_length
 
-from sklearn_magdg._metadata import as_column, encode
-from sklearn_magdg.metrics._brier import brier_decomposition, recalibrate
-from sklearn_magdg.metrics._probabilities import check_probabilities
+from sklearn_magdg.cohort import as_column, encode
+from sklearn_magdg.metrics import brier_decomposition, check_probabilities, recalibrate
 
 
 class Curve(NamedTuple):

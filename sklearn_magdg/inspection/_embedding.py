@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_magdg._metadata import encode, encode_magnification
+from sklearn_magdg.cohort import encode, encode_magnification
 from sklearn_magdg.inspection._style import magnification_label, require_matplotlib, wrap_to_axes
 from sklearn_magdg.metrics import magnification_leakage
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import _num_samples, check_is_fitted
@@ -252,12 +252,12 @@ def _sample(generator, cells, codes, rng):
 
 def _read(X, size=None):
     """Images of X, brought to `size` as the estimators do."""
-    from sklearn_magdg.estimators._sources import as_source
+    from sklearn_magdg.images import as_source
 
-    source = as_source(BaseEstimator(), X, reset=False, image_size=size)
-    if len(source.shape) == 1:
+    source = as_source(X, image_size=size)
+    if source is None or len(source.shape) == 1:
         raise ValueError("ImageGridDisplay shows images, and X holds features (2-D); give the images or their paths.")
-    return source.read(np.arange(len(source))).numpy()
+    return source.read(np.arange(len(source)))
 
 
 def _pairs(n_samples, y, magnification):

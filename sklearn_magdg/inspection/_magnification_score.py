@@ -5,11 +5,11 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from sklearn_magdg._metadata import encode, encode_magnification, sort_names
+from sklearn_magdg._metadata import sort_names
+from sklearn_magdg.cohort import encode, encode_magnification
 from sklearn_magdg.inspection._cv_results import as_methods, require_keys
 from sklearn_magdg.inspection._style import magnification_label, method_styles, require_matplotlib, wrap_to_axes
-from sklearn_magdg.metrics import patient_bootstrap
-from sklearn_magdg.metrics._bootstrap import Cohort, _as_statistic
+from sklearn_magdg.metrics import Cohort, as_statistic, patient_bootstrap
 
 COLUMNS = ["method", "held_out", "fold", "score"]
 ASIDE = 0.04  # of the folds, beside the line of an interval
@@ -364,7 +364,7 @@ def _evaluate(metric, part, y_true, y_score, patient, labels=None):
     if callable(metric) and patient is None:
         return metric(y_true, y_score)
     patient = np.arange(len(part)) if patient is None else encode(part[patient], "patient").codes
-    statistic = _as_statistic(metric, y_score, Cohort(y_true, patient, None, None), None, labels)
+    statistic = as_statistic(metric, y_score, Cohort(y_true, patient, None, None), None, labels)
     return statistic(np.ones((1, patient.max() + 1), dtype=int))[0]
 
 

@@ -5,12 +5,12 @@ import pandas as pd
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from sklearn_magdg._metadata import as_column
+from sklearn_magdg.cohort import as_column
 from sklearn_magdg.inspection._corp import corp_numbers, forecasts_by_method
 from sklearn_magdg.inspection._cv_results import as_methods, predict_tested
 from sklearn_magdg.inspection._reliability_diagram import ReliabilityDiagram
 from sklearn_magdg.inspection._style import require_matplotlib
-from sklearn_magdg.metrics._resampling import check_options
+from sklearn_magdg.metrics import check_options
 
 
 class ReliabilityDisplay:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklearn_magdg.inspection._style import magnification_label, method_styles, width_in_inches, wrap_to_axes
-from sklearn_magdg.metrics._brier import BrierDecomposition
+from sklearn_magdg.metrics import BrierDecomposition
 
 HISTOGRAM_BINS = 20
 LEGEND_BOTTOM = 1.01  # in heights of the diagram

@@ -5,11 +5,10 @@ import pandas as pd
 from sklearn.model_selection import check_cv
 from sklearn.utils.validation import _num_samples
 
-from sklearn_magdg._metadata import encode, encode_magnification, sort_names
+from sklearn_magdg._metadata import sort_names
+from sklearn_magdg.cohort import encode, encode_magnification, majority_class, split_with_metadata
 from sklearn_magdg.inspection._style import require_matplotlib
 from sklearn_magdg.model_selection import audit_splits
-from sklearn_magdg.model_selection._asking import split_with_metadata
-from sklearn_magdg.model_selection._holdout import majority_class
 
 # Past these a cell is less than a millimetre of a page.
 MAX_PATIENTS, MAX_ROWS = 120, 200

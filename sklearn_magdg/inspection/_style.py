@@ -6,7 +6,7 @@ from numbers import Integral, Number
 
 import numpy as np
 
-from sklearn_magdg._metadata import as_column, encode, encode_magnification
+from sklearn_magdg.cohort import as_column, encode, encode_magnification
 
 # Okabe and Ito's palette in an order of falling darkness; each method also has its own marker and dash.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")

@@ -1,11 +1,17 @@
 """Arrays to numbers: calibration, magnifications, patients, scorers that know them, and generated images."""
 
+# what other rooms need
+from sklearn_magdg.metrics._bootstrap import Cohort as Cohort
+from sklearn_magdg.metrics._bootstrap import as_statistic as as_statistic
 from sklearn_magdg.metrics._bootstrap import patient_bootstrap, patient_bootstrap_difference
+from sklearn_magdg.metrics._brier import BrierDecomposition as BrierDecomposition
 from sklearn_magdg.metrics._brier import brier_decomposition, brier_score
+from sklearn_magdg.metrics._brier import recalibrate as recalibrate
 from sklearn_magdg.metrics._calibration import expected_calibration_error, smooth_calibration_error
 from sklearn_magdg.metrics._fid import frechet_inception_distance
 from sklearn_magdg.metrics._kid import kernel_inception_distance
 from sklearn_magdg.metrics._leakage import magnification_leakage
+from sklearn_magdg.metrics._leakage import probe_magnification as probe_magnification
 from sklearn_magdg.metrics._magnification import by_magnification, worst_magnification
 from sklearn_magdg.metrics._manifold import generative_precision_recall
 from sklearn_magdg.metrics._memorisation import memorisation_test, nearest_training_images
@@ -15,6 +21,8 @@ from sklearn_magdg.metrics._patient import (
     patient_roc_auc,
     pool_by_patient,
 )
+from sklearn_magdg.metrics._probabilities import check_probabilities as check_probabilities
+from sklearn_magdg.metrics._resampling import check_options as check_options
 from sklearn_magdg.metrics._scorers import (
     make_magnification_scorer,
     neg_brier_scorer,

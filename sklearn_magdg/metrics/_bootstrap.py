@@ -9,13 +9,12 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.validation import _check_sample_weight
 
-from sklearn_magdg._metadata import encode
+from sklearn_magdg.cohort import as_target, class_codes, encode, majority_class
 from sklearn_magdg.metrics._brier import brier_score
 from sklearn_magdg.metrics._calibration import expected_calibration_error, smooth_calibration_error
 from sklearn_magdg.metrics._probabilities import check_present, check_probabilities, positive_label
 from sklearn_magdg.metrics._resampling import check_options, divide, interval, p_value, resample
 from sklearn_magdg.metrics._signature import parameters_of
-from sklearn_magdg.model_selection._holdout import as_target, class_codes, majority_class
 
 
 class PatientBootstrap(NamedTuple):
@@ -145,7 +144,7 @@ def patient_bootstrap(
     """
     check_options(n_resamples, confidence_level, method)
     cohort = _check_cohort(y_true, patient, sample_weight)
-    statistic = _as_statistic(metric, y_score, cohort, pos_label, labels)
+    statistic = as_statistic(metric, y_score, cohort, pos_label, labels)
     _warn_of_calibration_error(metric)
     distribution = resample(
         statistic, cohort.stratum, len(y_true), n_resamples=n_resamples, method=method, random_state=random_state
@@ -221,8 +220,8 @@ def patient_bootstrap_difference(
     """
     check_options(n_resamples, confidence_level, method)
     cohort = _check_cohort(y_true, patient, sample_weight)
-    a = _as_statistic(metric, y_score_a, cohort, pos_label, labels)
-    b = _as_statistic(metric, y_score_b, cohort, pos_label, labels)
+    a = as_statistic(metric, y_score_a, cohort, pos_label, labels)
+    b = as_statistic(metric, y_score_b, cohort, pos_label, labels)
 
     def difference(counts):
         return a(counts) - b(counts)
@@ -247,7 +246,7 @@ def _check_cohort(y_true, patient, sample_weight):
     check_present(y_true, "y_true")
     y_true = as_target(y_true, len(y_true))
     codes, names = encode(patient, "patient", len(y_true))
-    stratum = majority_class(codes, class_codes(y_true, len(y_true)))
+    stratum = majority_class(codes, class_codes(y_true, len(y_true)).codes)
     n_patients = np.bincount(stratum)
     if n_patients.max(initial=0) < 2:
         raise ValueError(
@@ -265,7 +264,7 @@ def _check_cohort(y_true, patient, sample_weight):
     return Cohort(y_true, codes, stratum, sample_weight)
 
 
-def _as_statistic(metric, y_score, cohort, pos_label, labels):
+def as_statistic(metric, y_score, cohort, pos_label, labels):
     """Function from draw counts `(block, n_patients)` to values of the metric `(block,)`."""
     check_consistent_length(cohort.y_true, y_score)
     for function, name in ((roc_auc_score, "roc_auc"), (brier_score_loss, "brier"), (brier_score, "brier")):

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.utils import gen_batches
 
-from sklearn_magdg._metadata import encode
 from sklearn_magdg._words import counted
+from sklearn_magdg.cohort import encode
 from sklearn_magdg.metrics._embeddings import check_embeddings
 
 # kernel values that are held at once: some arrays of 32 MB

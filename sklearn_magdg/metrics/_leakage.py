@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_random_state
 
-from sklearn_magdg._metadata import encode, encode_magnification
+from sklearn_magdg.cohort import encode, encode_magnification
 from sklearn_magdg.metrics._resampling import check_options, divide, interval, resample
 
 

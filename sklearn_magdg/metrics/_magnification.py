@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from sklearn_magdg._metadata import as_column, encode, encode_magnification
+from sklearn_magdg.cohort import as_column, encode, encode_magnification
 from sklearn_magdg.metrics._probabilities import check_present
 from sklearn_magdg.metrics._signature import parameters_of
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import norm
 from sklearn.metrics import pairwise_distances_chunked
 
-from sklearn_magdg._metadata import encode
+from sklearn_magdg.cohort import encode
 from sklearn_magdg.metrics._embeddings import DISTANCE, check_embeddings, check_n_neighbors, squared_radii
 
 

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import unique_labels
 
-from sklearn_magdg._metadata import encode
+from sklearn_magdg.cohort import encode
 from sklearn_magdg.metrics._brier import brier_score
 from sklearn_magdg.metrics._probabilities import check_present, check_probabilities, check_rows
 

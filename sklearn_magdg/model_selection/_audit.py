@@ -9,9 +9,8 @@ import pandas as pd
 from sklearn.model_selection import check_cv
 from sklearn.utils.validation import _num_samples
 
-from sklearn_magdg._metadata import Encoded, encode, encode_magnification
 from sklearn_magdg._words import counted, shorten
-from sklearn_magdg.model_selection._asking import split_with_metadata
+from sklearn_magdg.cohort import Encoded, encode, encode_magnification, split_with_metadata
 from sklearn_magdg.model_selection._audit_text import as_html, as_text, looked_for
 from sklearn_magdg.model_selection._duplicates import find_alike, twins
 

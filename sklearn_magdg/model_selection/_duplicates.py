@@ -10,9 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 
-from sklearn_magdg.images import as_paths
-from sklearn_magdg.images._identity import pixel_digests
-from sklearn_magdg.images._perceptual import N_BITS, fingerprints, perceptual_hash
+from sklearn_magdg.images import N_BITS, as_paths, fingerprints, perceptual_hash, pixel_digests
 
 _BLOCK = 2048  # hashes compared at once: 16 MB of agreements
 _MAX_PAIRS = 20_000_000  # 0.5 GB

@@ -9,10 +9,9 @@ from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
-from sklearn_magdg._metadata import Encoded, encode, encode_magnification, sort_names
+from sklearn_magdg._metadata import sort_names
 from sklearn_magdg._words import counted, shorten
-from sklearn_magdg.model_selection._dealing import deal_patients
-from sklearn_magdg.model_selection._holdout import as_target, class_codes, majority_class, patient_holdout
+from sklearn_magdg.cohort import deal_into_folds, encode, encode_magnification, patient_holdout, read_cohort
 
 
 def make_groups(patient, magnification):
@@ -158,10 +157,10 @@ class LeaveOneMagnificationOut(BaseCrossValidator):
         test : ndarray of int
             Samples of the fold's patients at the held-out magnification, ascending.
         """
-        design = _read_design(_num_samples(X), y, groups, patient, magnification)
-        deals = self._deal_all(design)
-        _check_parts(design, deals, self._remedies())
-        return _iterate(design, deals)
+        cohort = _read_metadata(_num_samples(X), y, groups, patient, magnification)
+        deals = self._deal_all(cohort)
+        _check_parts(cohort, deals, self._remedies())
+        return _iterate(cohort, deals)
 
     def get_n_splits(self, X=None, y=None, groups=None, *, patient=None, magnification=None):
         """How many splits there are: held-out magnifications times patient folds.
@@ -220,29 +219,23 @@ class LeaveOneMagnificationOut(BaseCrossValidator):
         refuse_unknown(self.magnifications, names)
         return sorted(names.index(name) for name in self.magnifications)
 
-    def _deal_all(self, design):
+    def _deal_all(self, cohort):
         """One `_Deal` per held-out magnification."""
-        held_out = self._held_out(design.magnification.names)
+        held_out = self._held_out(cohort.magnification.names)
         # one seed per magnification of the data, so that holding out fewer changes no fold
         rng = check_random_state(self.random_state)
-        seeds = rng.randint(np.iinfo(np.int32).max, size=len(design.magnification.names))
-        return [_Deal(m, self._deal(design, m, np.random.RandomState(seeds[m]))) for m in held_out]
+        seeds = rng.randint(np.iinfo(np.int32).max, size=len(cohort.magnification.names))
+        return [_Deal(m, self._deal(cohort, m, np.random.RandomState(seeds[m]))) for m in held_out]
 
-    def _deal(self, design, held_out, rng):
+    def _deal(self, cohort, held_out, rng):
         """Fold of every patient `(n_patients,)`, -1 for those not tested at the held-out magnification."""
-        here = np.flatnonzero(design.magnification.codes == held_out)
-        patient, label = design.patient.codes[here], design.label[here]
-        fold = np.full(len(design.patient.names), -1)
+        name, here = cohort.magnification.names[held_out], cohort.take(cohort.magnification.codes == held_out)
+        fold = np.full(len(cohort.patient.names), -1)
         if self.patient_test_size is not None:
-            drawn = patient_holdout(patient, label, self.patient_test_size, rng)
-            fold[patient[drawn]] = 0
-            return _refuse_empty_test(fold, design.magnification.names[held_out])
-        n_images = np.bincount(patient, minlength=len(fold))
-        present = np.flatnonzero(n_images)
-        self._refuse_few_patients(len(present), design.magnification.names[held_out])
-        local = np.cumsum(n_images > 0)[patient] - 1
-        rng = rng if self.shuffle else None
-        fold[present] = deal_patients(n_images[present], majority_class(local, label), self.n_patient_folds, rng)
+            fold[here.patient.codes[patient_holdout(here, self.patient_test_size, rng)]] = 0
+            return _refuse_empty_test(fold, name)
+        self._refuse_few_patients(len(np.unique(here.patient.codes)), name)
+        fold[here.patient.codes] = deal_into_folds(here, self.n_patient_folds, rng if self.shuffle else None)
         return fold
 
     def _refuse_few_patients(self, n_patients, name):
@@ -268,14 +261,6 @@ def refuse_unknown(held_out, names):
         raise ValueError(f"`magnifications` holds out {unknown}, but the data have {names}; name some of these.")
 
 
-class _Design(NamedTuple):
-    """Who and what every sample is."""
-
-    patient: Encoded
-    magnification: Encoded
-    label: np.ndarray
-
-
 class _Deal(NamedTuple):
     """Code of a held-out magnification, and the fold of every patient there."""
 
@@ -283,7 +268,7 @@ class _Deal(NamedTuple):
     fold: np.ndarray
 
 
-def _read_design(n_samples, y, groups, patient, magnification):
+def _read_metadata(n_samples, y, groups, patient, magnification):
     if patient is None and magnification is None:
         patient, magnification = _split_groups(groups)
     for name, values in (("patient", patient), ("magnification", magnification)):
@@ -292,9 +277,7 @@ def _read_design(n_samples, y, groups, patient, magnification):
                 f"LeaveOneMagnificationOut needs `{name}` too: add it to `params=`, or with routing off pass "
                 "groups=make_groups(patient, magnification)."
             )
-    label = class_codes(None if y is None else as_target(y, n_samples), n_samples)
-    patient = encode(patient, "patient", n_samples)
-    return _Design(patient, encode_magnification(magnification, n_samples), label)
+    return read_cohort(n_samples, y, patient=patient, magnification=magnification)
 
 
 def _split_groups(groups):
@@ -315,10 +298,10 @@ def _split_groups(groups):
     return groups[:, 0], groups[:, 1]
 
 
-def _iterate(design, deals):
+def _iterate(cohort, deals):
     for held_out, fold in deals:
-        here = design.magnification.codes == held_out
-        fold_of_sample = fold[design.patient.codes]
+        here = cohort.magnification.codes == held_out
+        fold_of_sample = fold[cohort.patient.codes]
         for each in range(fold.max() + 1):
             in_fold = fold_of_sample == each
             yield np.flatnonzero(~in_fold & ~here), np.flatnonzero(in_fold & here)
@@ -333,30 +316,30 @@ def _refuse_empty_test(fold, name):
     return fold
 
 
-def _check_parts(design, deals, remedies):
+def _check_parts(cohort, deals, remedies):
     """Refuse an empty training part; warn of parts of one class where the data have more."""
     lonely = {"training": [], "test": []}
     for deal in deals:
-        name = design.magnification.names[deal.held_out]
-        train, test = _count_classes(design, deal)
+        name = cohort.magnification.names[deal.held_out]
+        train, test = _count_classes(cohort, deal)
         _refuse_empty_train(train.sum(axis=1), name, remedies["training"])
         for part, counts in (("training", train), ("test", test)):
             folds = np.flatnonzero(np.count_nonzero(counts, axis=1) == 1)
             lonely[part] += [f"magnification {name!r} fold {fold}" for fold in folds]
-    if design.label.any():
+    if cohort.label.codes.any():
         _warn_one_class(lonely, remedies)
 
 
-def _count_classes(design, deal):
+def _count_classes(cohort, deal):
     """Images of every class in the training and in the test part of every fold, each (n_folds, n_classes)."""
-    n_folds, n_classes = deal.fold.max() + 1, design.label.max() + 1
-    here, fold = design.magnification.codes == deal.held_out, deal.fold[design.patient.codes]
+    n_folds, n_classes = deal.fold.max() + 1, cohort.label.codes.max() + 1
+    here, fold = cohort.magnification.codes == deal.held_out, deal.fold[cohort.patient.codes]
 
     def count(rows):
-        cell = fold[rows] * n_classes + design.label[rows]
+        cell = fold[rows] * n_classes + cohort.label.codes[rows]
         return np.bincount(cell, minlength=n_folds * n_classes).reshape(n_folds, n_classes)
 
-    elsewhere = np.bincount(design.label[~here], minlength=n_classes)
+    elsewhere = np.bincount(cohort.label.codes[~here], minlength=n_classes)
     return elsewhere - count(~here & (fold >= 0)), count(here & (fold >= 0))
 
 

@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklearn_magdg.model_selection._asking import split_with_metadata
+from sklearn_magdg.cohort import split_with_metadata
 from sklearn_magdg.signature._newton import log_partition
 from sklearn_magdg.signature._path import complaint, follow
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_magdg.model_selection._holdout import majority_class
+from sklearn_magdg.cohort import majority_class
 
 
 def complementary_halves(patient, label, n_pairs, rng):

@@ -12,8 +12,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from sklearn_magdg._metadata import as_column, encode, encode_magnification
 from sklearn_magdg._words import counted, shorten
+from sklearn_magdg.cohort import as_column, encode, encode_magnification
 from sklearn_magdg.model_selection import LeaveOneMagnificationOut
 from sklearn_magdg.signature._cross_validation import LOSSES, choose, cross_validated_losses, make_splits
 from sklearn_magdg.signature._path import default_grid, follow, warn_if_not_converged

@@ -13,8 +13,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import validate_data
 
-from sklearn_magdg._metadata import as_column, encode
 from sklearn_magdg._words import counted
+from sklearn_magdg.cohort import as_column, encode
 from sklearn_magdg.signature._error_control import BOUNDS, expected_false_positives, largest_path
 from sklearn_magdg.signature._half_samples import complementary_halves
 from sklearn_magdg.signature._knockoffs import gaussian_knockoffs, knockoff_threshold

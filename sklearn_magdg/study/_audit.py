@@ -8,9 +8,15 @@ from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, Stratif
 
 from sklearn_magdg._words import counted
 from sklearn_magdg.datasets import official_holdouts
-from sklearn_magdg.model_selection._audit import audit_folds, read_samples
-from sklearn_magdg.model_selection._audit_text import HEADINGS, looked_for, text_table, verdict
-from sklearn_magdg.model_selection._lomo import refuse_unknown
+from sklearn_magdg.model_selection import (
+    HEADINGS,
+    audit_folds,
+    looked_for,
+    read_samples,
+    refuse_unknown,
+    text_table,
+    verdict,
+)
 from sklearn_magdg.study._data import count_images, load_collection, study_splitter
 from sklearn_magdg.study._tables import Table, magnification_name
 

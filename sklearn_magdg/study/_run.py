@@ -11,15 +11,15 @@ from urllib.parse import quote
 import numpy as np
 
 from sklearn_magdg._files import whole_file
-from sklearn_magdg.estimators._training import seeded, threads
+from sklearn_magdg.cohort import patient_holdout, read_cohort
 from sklearn_magdg.model_selection import audit_splits
-from sklearn_magdg.model_selection._holdout import patient_holdout
 from sklearn_magdg.modules import build_backbone, check_backbone
 from sklearn_magdg.study._data import load_study_data, study_splitter
 from sklearn_magdg.study._fold import enough_patients, run_fold
 from sklearn_magdg.study._methods import build_method, has_frozen_encoder
 from sklearn_magdg.study._results import RESULT_FILES, package_versions, write_results
 from sklearn_magdg.study._shared import plan_shared_encoder, run_shared_encoder
+from sklearn_magdg.training import seeded, threads
 
 _FOLDS = "folds"  # finished folds, one file each
 _RUN = "run.json"  # the settings and data they belong to
@@ -129,7 +129,9 @@ def list_folds(data, config):
 
 def _part_patients(train, data, config):
     rng = np.random.RandomState(config.seed)
-    kept = patient_holdout(data.patient[train], data.y[train], config.signature_fraction, rng)
+    kept = patient_holdout(
+        read_cohort(len(train), data.y[train], patient=data.patient[train]), config.signature_fraction, rng
+    )
     encoder, signature = train[~kept], train[kept]
     if len(np.unique(data.y[encoder])) < 2 or not enough_patients(data, signature):
         warnings.warn(

@@ -6,9 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_magdg._metadata import encode
-from sklearn_magdg.model_selection._dealing import deal_patients
-from sklearn_magdg.model_selection._holdout import majority_class, patient_holdout
+from sklearn_magdg.cohort import deal_into_folds, patient_holdout, read_cohort
 from sklearn_magdg.study._fold import choose_signature, enough_patients, fit_method
 
 
@@ -34,7 +32,7 @@ def plan_shared_encoder(data, folds, config):
     folds. The signature of a fold is chosen without its held-out magnification and without one of the parts.
     """
     rng = np.random.RandomState(config.seed)
-    kept = patient_holdout(data.patient, data.y, config.signature_fraction, rng)
+    kept = patient_holdout(read_cohort(len(data.y), data.y, patient=data.patient), config.signature_fraction, rng)
     part = np.zeros(len(kept), dtype=int)
     choices = []
     if len(np.unique(data.patient[kept])) >= config.folds:
@@ -74,8 +72,8 @@ def run_shared_encoder(model, data, plan, config):
 
 def _deal(data, kept, n_parts, rng):
     """Part of every kept row, from 0: patients dealt by class."""
-    patient = encode(data.patient[kept], "patient").codes
-    return deal_patients(np.bincount(patient), majority_class(patient, data.y[kept]), n_parts, rng)[patient]
+    cohort = read_cohort(np.count_nonzero(kept), data.y[kept], patient=data.patient[kept])
+    return deal_into_folds(cohort, n_parts, rng)
 
 
 def _choice(data, available, fold):

@@ -8,13 +8,13 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 
+from sklearn_magdg.cohort import check_parts
 from sklearn_magdg.estimators import DCGAN, CNNClassifier, ImageEncoder
 from sklearn_magdg.estimators import _dcgan as dcgan
-from sklearn_magdg.estimators._adversarial_net import AdversarialNet
-from sklearn_magdg.estimators._cells import check_parts
-from sklearn_magdg.estimators._generator_health import SampleJudge
-from sklearn_magdg.estimators._sources import ArraySource
+from sklearn_magdg.images._sources import ArraySource
 from sklearn_magdg.modules import r1_penalty
+from sklearn_magdg.training._gan import AdversarialNet
+from sklearn_magdg.training._gan_health import SampleJudge
 
 TINY = {"image_size": 32, "width": 2, "latent_dim": 4, "batch_size": 40, "max_epochs": 1, "random_state": 0}
 
@@ -102,7 +102,7 @@ def test_every_fourth_step_has_the_r1_penalty_four_times(marked, monkeypatch):
         penalties.append(r1_penalty(logits, images))
         return penalties[-1]
 
-    monkeypatch.setattr("sklearn_magdg.estimators._adversarial_net.r1_penalty", noted)
+    monkeypatch.setattr("sklearn_magdg.training._gan.r1_penalty", noted)
     added = discriminator_losses(3.0) - discriminator_losses(0.0)  # weights stay as they were: nothing is updated
     first, fifth = (12 * penalty.item() for penalty in penalties)
     np.testing.assert_allclose(added, [first, 0, 0, 0, fifth, 0], rtol=1e-4, atol=1e-5)

@@ -6,8 +6,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from sklearn_magdg.datasets import load_breakhis, make_histology
-from sklearn_magdg.images import pixel_digests
-from sklearn_magdg.images._perceptual import fingerprints, perceptual_hash
+from sklearn_magdg.images import fingerprints, perceptual_hash, pixel_digests
 from sklearn_magdg.model_selection._duplicates import near_pairs
 
 TISSUE = make_histology(5, images_per_cell=2, image_size=96, random_state=0).data

@@ -4,8 +4,7 @@ import pytest
 from joblib import parallel_config
 from PIL import Image
 
-from sklearn_magdg.images import ImageReader, pixel_digests, readable_images
-from sklearn_magdg.images._perceptual import fingerprints
+from sklearn_magdg.images import ImageReader, fingerprints, pixel_digests, readable_images
 from sklearn_magdg.images._threads import map_threads
 
 

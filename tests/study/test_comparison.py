@@ -10,14 +10,14 @@ from rich.console import Console
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
+from sklearn_magdg.cli._app import app
 from sklearn_magdg.metrics import patient_bootstrap_difference
 from sklearn_magdg.study import _cli, run_study
-from sklearn_magdg.study._cli import app
 from sklearn_magdg.study._comparison import compare_with_baseline
 from sklearn_magdg.study._report import write_report
 from sklearn_magdg.study._results import read_summary
 from sklearn_magdg.study._tables import difference_note, difference_tables
-from tests.study.conftest import TINY
+from tests.study.tiny import TINY
 
 N_IMAGES = 3  # of each patient
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn_magdg.study import run_study
 from sklearn_magdg.study._report import _draw_scores, write_report
 from sklearn_magdg.study._tables import overlap_warning, tables
-from tests.study.conftest import TINY
+from tests.study.tiny import TINY
 
 
 @pytest.mark.parametrize(("auc", "n_drawn"), [([0.8, np.nan], 2), ([np.nan, np.nan], 1)], ids=["one", "all"])

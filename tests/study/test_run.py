@@ -10,7 +10,7 @@ from sklearn_magdg.study._data import load_study_data
 from sklearn_magdg.study._fold import score
 from sklearn_magdg.study._report import write_report
 from sklearn_magdg.study._run import list_folds
-from tests.study.conftest import TINY
+from tests.study.tiny import TINY
 
 BASELINE = replace(TINY, methods=("baseline",))
 

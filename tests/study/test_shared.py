@@ -10,7 +10,7 @@ from sklearn_magdg.study._fold import fit_method
 from sklearn_magdg.study._methods import METHODS, build_method, has_frozen_encoder
 from sklearn_magdg.study._run import list_folds
 from sklearn_magdg.study._shared import plan_shared_encoder, run_shared_encoder
-from tests.study.conftest import TINY
+from tests.study.tiny import TINY
 
 CONFIG = replace(TINY, n_patients=20, held_out=None)
 

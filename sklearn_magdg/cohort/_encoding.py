@@ -28,7 +28,7 @@ class Encoded(NamedTuple):
         """The column itself `(n,)`, of objects; None where a value is missing."""
         # the last entry is what the code -1 of a missing value picks
         names = np.empty(len(self.names) + 1, dtype=object)
-        names[:] = [*self.names, None]
+        names[:] = [*np.asarray(self.names, dtype=object), None]
         return names[self.codes]
 
 

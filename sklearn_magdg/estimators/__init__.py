@@ -1,5 +1,8 @@
 """Classifiers, the generator and frozen encoders: scikit-learn outside, skorch inside."""
 
+# what other rooms need
+from sklearn_magdg.estimators._base import blank_module as blank_module
+from sklearn_magdg.estimators._classifier import BaseNetClassifier as BaseNetClassifier
 from sklearn_magdg.estimators._cnn import CNNClassifier
 from sklearn_magdg.estimators._dcgan import DCGAN
 from sklearn_magdg.estimators._gan_augmented import GANAugmentedClassifier

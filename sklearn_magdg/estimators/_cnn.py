@@ -5,7 +5,7 @@ from numbers import Real
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_magdg.estimators._base import BaseNetClassifier
+from sklearn_magdg.estimators._classifier import BaseNetClassifier
 from sklearn_magdg.modules import EMBEDDING_PENALTIES, PENALTIES, Objective, trainable_projection
 
 
@@ -203,11 +203,11 @@ class CNNClassifier(BaseNetClassifier):
             return Objective()
         return Objective(penalty=self.penalty, penalty_weight=self.penalty_weight, n_magnifications=n_magnifications)
 
-    def _balance_groups(self, rows):
+    def _balance_groups(self, cohort):
         reads_risk = self.penalty in PENALTIES.keys() - EMBEDDING_PENALTIES.keys()
-        if reads_risk and rows.magnification is not None:
-            return rows.magnification  # or weights themselves would pass for risk
-        return super()._balance_groups(rows)
+        if reads_risk and cohort.magnification is not None:
+            return cohort.magnification.codes  # or weights themselves would pass for risk
+        return super()._balance_groups(cohort)
 
     def _build_projection(self, n_features):
         if self.penalty in EMBEDDING_PENALTIES:  # a frozen embedding has nothing to align with

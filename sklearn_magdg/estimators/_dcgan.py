@@ -9,7 +9,6 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from skorch.callbacks import EarlyStopping
 from torch import nn
 
 from sklearn_magdg._metadata import sort_cells
@@ -23,42 +22,28 @@ from sklearn_magdg.cohort import (
     validation_rows,
     with_patients,
 )
-from sklearn_magdg.estimators._base import MAX_SEED
-from sklearn_magdg.estimators._state import unchanged_on_error
-from sklearn_magdg.images._sources import RowsOf, as_source
-from sklearn_magdg.modules import (
-    ADVERSARIAL_LOSSES,
-    UPSAMPLINGS,
-    AdversarialLoss,
-    FeatureDiscriminator,
-    FeatureGenerator,
-    FeatureInput,
-    ImageDiscriminator,
-    ImageGenerator,
-    SignedInput,
-    diff_augment,
-    turn,
-)
-from sklearn_magdg.training._callbacks import LogParts, StopIfNotFinite
-from sklearn_magdg.training._gan import AdversarialNet, generating, players
-from sklearn_magdg.training._gan_health import (
-    LogKID,
+from sklearn_magdg.estimators._base import forget, read_source, unchanged_on_error
+from sklearn_magdg.estimators._image_encoder import embedding_function
+from sklearn_magdg.modules import ADVERSARIAL_LOSSES, UPSAMPLINGS, build_discriminator, build_generator
+from sklearn_magdg.training import (
+    MAX_SEED,
     SampleJudge,
-    embedding_function,
-    spread_of_samples,
-    warn_of_lost_game,
-)
-from sklearn_magdg.training._net import (
     ShuffledBatches,
     TrainingData,
     completed_epochs,
+    gan_net,
+    generating,
     kept_epoch,
+    players,
     resolve_device,
     run,
+    sample_cells,
     seeded,
+    settle,
+    spread_of_samples,
     threads,
+    warn_of_lost_game,
 )
-from sklearn_magdg.training._sampling import sample_cells, settle
 
 SMALLEST, LARGEST = 32, 128  # sides in pixels that four strided convolutions serve
 
@@ -290,11 +275,13 @@ class DCGAN(BaseEstimator):
         """
         self._validate_params()
         with unchanged_on_error(self):
-            source = self._as_source(X)
+            reading = {"image_size": self.image_size, "n_jobs": self.n_jobs, "cache": self.image_cache}
+            source = read_source(self, X, reset=True, square_from=SMALLEST, **reading)
             cohort = read_generator_cohort(
                 y, len(source), patient=patient, magnification=magnification, conditional=self.conditional
             )
-            held_back = self._hold_back(cohort)
+            held_back = self._rows_to_set_aside(cohort)
+            # cells that only held-back patients have cannot be generated
             cell_of_row = cells_of(cohort)
             cells = sort_cells(set(cell_of_row[~held_back]))
             code = codes_of(cell_of_row, cells)
@@ -336,7 +323,7 @@ class DCGAN(BaseEstimator):
         code = draw_cells(self.cells_, self.cell_counts_, n, y, magnification, rng)
         with threads(self.n_jobs):
             values = sample_cells(self.module_, code, rng.randint(MAX_SEED), self.batch_size)
-        return values, self._labels_of(code)
+        return values, np.array([cell[0] for cell in self.cells_])[code] if self.conditional else None
 
     def _validate_params(self):
         super()._validate_params()
@@ -349,14 +336,10 @@ class DCGAN(BaseEstimator):
 
     # Steps of `fit`
 
-    def _as_source(self, X):
-        reading = {"image_size": self.image_size, "n_jobs": self.n_jobs, "image_cache": self.image_cache}
-        return as_source(self, X, reset=True, square_from=SMALLEST, **reading)
-
-    def _hold_back(self, cohort):
-        """Mask of the rows that early stopping sets aside."""
+    def _rows_to_set_aside(self, cohort):
+        """Mask of the rows of early stopping."""
+        forget(self, "validation_patients_")
         if not self.early_stopping:
-            self.__dict__.pop("validation_patients_", None)
             return np.zeros(len(cohort), dtype=bool)
         cohort = with_patients(cohort)
         held_back = validation_rows(cohort, self.validation_fraction, check_random_state(self.random_state))
@@ -366,15 +349,31 @@ class DCGAN(BaseEstimator):
     def _fit(self, source, code, cells, held_back):
         """Train and store; returns whether a keyboard interrupt cut the training short."""
         seen = np.flatnonzero(~held_back)
-        training, seen_code = RowsOf(source, seen), code[seen]
+        training, seen_code = source.take(seen), code[seen]
         module = self._start_module(training, cells)
         embed = embedding_function(self.kid_embedding, module["input"], source.shape)
-        embed(training.read(np.arange(1)).numpy())  # one that cannot take them says so before hours of training
-        # cells that only held-back patients have cannot be generated, so they say nothing of the generator
+        embed(training.read(np.arange(1)))  # one that cannot take them says so before hours of training
+        # cells that only held-back patients have say nothing of the generator
         judged = np.flatnonzero(held_back & (code >= 0))
-        judge = SampleJudge(embed, RowsOf(source, judged), code[judged], self.batch_size) if len(judged) else None
-        net = self._build_net(module, len(seen), judge, seen_code)
-        interrupted = run(net, TrainingData(training, {"cell": torch.from_numpy(seen_code)}))
+        judge = SampleJudge(embed, source.take(judged), code[judged], self.batch_size) if len(judged) else None
+        net = gan_net(
+            module,
+            seen_code,
+            judge,
+            loss=self.loss,
+            flips=self.flips,
+            diff_augment=self.diff_augment,
+            gradient_penalty=self.gradient_penalty,
+            patience=self.patience,
+            batch_size=self.batch_size,
+            betas=tuple(self.betas),
+            lr=self.lr,
+            max_epochs=self.max_epochs,
+            device=resolve_device(self.device),
+            verbose=int(self.verbose),
+        )
+        interrupted = run(net, TrainingData(training, {"cell": seen_code}))
+        # an interrupt between an epoch's end and its KID leaves a row without, which early stopping did not judge
         history = [row for row in completed_epochs(net) if judge is None or "kid" in row]
         if not history:
             raise KeyboardInterrupt
@@ -385,51 +384,23 @@ class DCGAN(BaseEstimator):
         return interrupted
 
     def _start_module(self, source, cells):
-        module = self._build_module(source.shape, cells)
-        if len(source.shape) == 1:
-            module["input"].measure(source.read(np.arange(len(source))))
-        return module.to(resolve_device(self.device), memory_format=torch.channels_last)
-
-    def _build_module(self, shape, cells):
-        codes = parts_of(cells)
+        """Both players with first weights, on the device."""
+        codes, shape = parts_of(cells), source.shape
         input_layer, generator = self._build_generator(shape, codes)
         if len(shape) == 1:
-            discriminator = FeatureDiscriminator(shape[0], codes, self.spectral_norm)
-        else:
-            discriminator = ImageDiscriminator(self.image_size, self.width, codes, self.spectral_norm)
-        return players(input_layer, generator, discriminator, self.ema_decay)
+            input_layer.measure(torch.from_numpy(source.read(np.arange(len(source)))))
+        size = {"image_size": self.image_size, "width": self.width}
+        discriminator = build_discriminator(shape, codes, spectral_norm=self.spectral_norm, **size)
+        module = players(input_layer, generator, discriminator, self.ema_decay)
+        return module.to(resolve_device(self.device), memory_format=torch.channels_last)
 
     def _build_generator(self, shape, codes):
-        if len(shape) == 1:
-            return FeatureInput(shape[0]), FeatureGenerator(shape[0], self.latent_dim, codes)
-        generator = ImageGenerator(self.image_size, self.latent_dim, self.width, codes, self.upsampling)
-        return SignedInput(), generator
+        size = {"image_size": self.image_size, "latent_dim": self.latent_dim, "width": self.width}
+        return build_generator(shape, codes, upsampling=self.upsampling, **size)
 
     def _rebuild_module(self):
         """A module like that of the last fit, with first weights."""
         return _kept(*self._build_generator(self.input_shape_, parts_of(self.cells_)))
-
-    def _build_net(self, module, n, judge, code):
-        is_image = not isinstance(module["input"], FeatureInput)
-        callbacks = [LogParts(), StopIfNotFinite()]
-        if judge is not None:
-            callbacks.append(LogKID(judge, code))
-            callbacks.append(EarlyStopping(monitor="kid", patience=self.patience, threshold=0, load_best=True))
-        return AdversarialNet(
-            module,
-            criterion=AdversarialLoss(self.loss),
-            train_split=None,
-            batches=ShuffledBatches(n, self.batch_size),
-            betas=tuple(self.betas),
-            gradient_penalty=self.gradient_penalty,
-            view=turn if self.flips and is_image else None,
-            augment=diff_augment if self.diff_augment and is_image else None,
-            max_epochs=self.max_epochs,
-            lr=self.lr,
-            callbacks=callbacks,
-            device=resolve_device(self.device),
-            verbose=int(self.verbose),
-        ).initialize()
 
     def _store(self, module, history, cells, code, shape):
         self.module_ = _kept(module["input"], settle(generating(module), code)).eval()
@@ -438,7 +409,7 @@ class DCGAN(BaseEstimator):
         self.cell_counts_ = np.bincount(code, minlength=len(cells))
         self.classes_ = np.unique([cell[0] for cell in cells]) if self.conditional else None
         self.input_shape_ = shape
-        self.__dict__.pop("best_epoch_", None)
+        forget(self, "best_epoch_")
 
     def _look_at(self, embed, source, code, guessing):
         """Measure the spread of the samples, and warn where the game was lost."""
@@ -448,11 +419,7 @@ class DCGAN(BaseEstimator):
         n_steps = len(played) * len(ShuffledBatches(len(source), self.batch_size))
         warn_of_lost_game(played, n_steps, self.spread_, guessing)
 
-    # Steps of `sample`
-
-    def _labels_of(self, code):
-        return np.array([cell[0] for cell in self.cells_])[code] if self.conditional else None
-
 
 def _kept(input_layer, generator):
+    """What a fitted estimator holds: nothing of it trains any more."""
     return nn.ModuleDict({"input": input_layer, "generator": generator}).requires_grad_(False)

@@ -4,7 +4,6 @@ import math
 import os
 from collections import Counter
 from numbers import Real
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import (
@@ -20,14 +19,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_magdg.cohort import as_column, encode_magnification
-from sklearn_magdg.estimators._base import MAX_SEED, BaseNetClassifier
+from sklearn_magdg.cohort import cells_of, read_training_cohort, validation_rows, with_patients
+from sklearn_magdg.estimators._base import read_source, unchanged_on_error
+from sklearn_magdg.estimators._classifier import BaseNetClassifier
 from sklearn_magdg.estimators._cnn import CNNClassifier
 from sklearn_magdg.estimators._dcgan import DCGAN, SMALLEST
-from sklearn_magdg.estimators._rows import check_labels, image_as_patient, training_weight
-from sklearn_magdg.estimators._state import unchanged_on_error
-from sklearn_magdg.estimators._validation import validation_mask
-from sklearn_magdg.images._sources import ArraySource, JoinedSource, RowsOf, as_source
+from sklearn_magdg.images import ArraySource, JoinedSource
+from sklearn_magdg.training import MAX_SEED
 
 
 class GANAugmentedClassifier(
@@ -130,26 +128,45 @@ class GANAugmentedClassifier(
         _check_generator(self.generator)
         _check_estimator(self.estimator, self.random_state)
         with unchanged_on_error(self):
-            interrupted = self._fit(X, y, patient, magnification, sample_weight)
+            rng = check_random_state(self.random_state)
+            estimator = _seeded_clone(CNNClassifier() if self.estimator is None else self.estimator, rng)
+            generator = _seeded_clone(DCGAN() if self.generator is None else self.generator, rng)
+            source = self._as_source(X, estimator, reset=True, image_size=generator.image_size)
+            cohort = read_training_cohort(
+                y,
+                len(source),
+                patient=patient,
+                magnification=magnification,
+                sample_weight=sample_weight,
+                asker=type(self).__name__,
+            )
+            interrupted = self._fit(source, cohort, estimator, generator, rng)
         if interrupted:
             raise KeyboardInterrupt
         return self
 
-    def _fit(self, X, y, patient, magnification, sample_weight):
-        rng = check_random_state(self.random_state)
-        estimator = _seeded_clone(CNNClassifier() if self.estimator is None else self.estimator, rng)
-        generator = _seeded_clone(DCGAN() if self.generator is None else self.generator, rng)
-        real = self._check_training_data(X, y, patient, magnification, sample_weight, estimator, generator)
-        _check_frozen(generator, real.source)
-        seen = real.take(~_kept_from_generator(estimator, real))
-        n_synthetic = round(self.ratio * len(seen.y))
-        _check_memory(self.ratio, n_synthetic, real.source.shape)
-        counts, training = {}, real
+    def _fit(self, source, cohort, estimator, generator, rng):
+        """Fit generator and classifier and store them; returns whether an interrupt ended the classifier's fit."""
+        _check_frozen(generator, source.shape)
+        seen = np.ones(len(cohort), dtype=bool)
+        if estimator.early_stopping:
+            # the patients that `estimator` will set aside, which the generator must not see either
+            cohort = with_patients(cohort)
+            seen = ~validation_rows(cohort, estimator.validation_fraction, check_random_state(estimator.random_state))
+        n_synthetic = round(self.ratio * np.count_nonzero(seen))
+        _check_memory(self.ratio, n_synthetic, source.shape)
+        given, counts = _as_given(cohort), {}
         if n_synthetic:
-            generator.fit(seen.source, seen.y, patient=seen.patient, magnification=seen.magnification)
-            counts = _allot(seen, n_synthetic, self.balance, _learned_alone(generator))
-            training = real.joined_with(_generate(generator, counts, rng), weight=seen.weight.mean())
-        interrupted = _fit_until_interrupted(estimator, training)
+            part = cohort.take(seen)
+            generator.fit(source.take(seen), **_as_given(part, weighted=False))
+            learned = None  # of a frozen one: what that cannot generate is an error, for its user chose it
+            if not isinstance(generator, FrozenEstimator):
+                learned = set(generator.cells_)  # fewer than are there where its early stopping set some aside
+            counts = _allot(cells_of(part), n_synthetic, self.balance, learned)
+            values, labels, magnifications = _generate(generator, counts, rng)
+            source = JoinedSource([source, ArraySource(values)])
+            given = _with_generated(given, labels, magnifications, part.weight.mean())
+        interrupted = _fit_until_interrupted(estimator, source, given)
         self.estimator_ = estimator
         self.generator_ = generator if counts else None
         self.n_synthetic_ = sum(counts.values())
@@ -158,40 +175,59 @@ class GANAugmentedClassifier(
         return interrupted
 
     def predict_proba(self, X):
-        """Class probabilities, shape (n, n_classes)."""
+        """Class probabilities.
+
+        Parameters
+        ----------
+        X : array-like
+            As in `fit`; images are brought to the generator's size first, as in training.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes), float64
+            Columns in the order of ``classes_``.
+        """
         return self._fitted().predict_proba(self._read(X))
 
     def predict(self, X):
-        """Most probable classes, shape (n,)."""
+        """Most probable classes.
+
+        Parameters
+        ----------
+        X : array-like
+            As in `predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
         return self._fitted().predict(self._read(X))
 
     def transform(self, X):
-        """Embeddings of ``estimator_``, shape (n, `embedding_dim_`)."""
-        return self._fitted().transform(self._read(X))
+        """Embeddings of ``estimator_``.
 
-    def _check_training_data(self, X, y, patient, magnification, sample_weight, estimator, generator):
-        source = self._as_source(X, estimator, reset=True, image_size=generator.image_size)
-        y = check_labels(self, y, len(source))
-        weight = training_weight(sample_weight, None, y)
-        if magnification is not None:
-            encode_magnification(magnification, len(y))
-            magnification = as_column(magnification, "magnification")
-        if patient is None and estimator.early_stopping:
-            patient = image_as_patient(len(y))
-        if patient is not None:
-            patient = as_column(patient, "patient", len(y)).astype(object)
-        return _Training(source, y, patient, magnification, weight)
+        Parameters
+        ----------
+        X : array-like
+            As in `predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n, `embedding_dim_`), float32
+        """
+        return self._fitted().transform(self._read(X))
 
     def _fitted(self):
         check_is_fitted(self, "estimator_")
         return self.estimator_
 
     def _read(self, X):
+        """`X` at the generator's size, as a source that ``estimator_`` takes."""
         return self._as_source(X, self.estimator_, reset=False, image_size=self.image_size_)
 
-    def _as_source(self, X, estimator, **options):
-        reading = {"n_jobs": estimator.n_jobs, "image_cache": estimator.image_cache}
-        return as_source(self, X, square_from=SMALLEST, **reading, **options)
+    def _as_source(self, X, estimator, *, reset, image_size):
+        reading = {"image_size": image_size, "n_jobs": estimator.n_jobs, "cache": estimator.image_cache}
+        return read_source(self, X, reset=reset, square_from=SMALLEST, **reading)
 
     @property
     def classes_(self):
@@ -218,33 +254,25 @@ class GANAugmentedClassifier(
         return tags
 
 
-class _Training(NamedTuple):
-    """Rows for the classifier: real ones, or real and generated."""
+def _as_given(cohort, *, weighted=True):
+    """What `fit` takes of a cohort, with names in place of codes; a generator takes no weights."""
+    given = {
+        "y": cohort.label.names[cohort.label.codes],
+        "patient": None if cohort.patient is None else cohort.patient.values(),
+        "magnification": None if cohort.magnification is None else cohort.magnification.values(),
+    }
+    return given | {"sample_weight": cohort.weight} if weighted else given
 
-    source: object
-    y: np.ndarray
-    patient: np.ndarray | None
-    magnification: np.ndarray | None
-    weight: np.ndarray
 
-    def take(self, mask):
-        rows = np.flatnonzero(mask)
-        parts = (None if values is None else values[rows] for values in self[1:])
-        return _Training(RowsOf(self.source, rows), *parts)
-
-    def joined_with(self, generated, weight):
-        values, y, magnification = generated
-        n = len(y)
-        return _Training(
-            JoinedSource([self.source, ArraySource(values)]),
-            np.concatenate([self.y, y]),
-            None if self.patient is None else np.concatenate([self.patient, np.full(n, None)]),
-            None if self.magnification is None else np.concatenate([self.magnification, magnification]),
-            np.concatenate([self.weight, np.full(n, weight)]),
-        )
-
-    def metadata(self):
-        return {"patient": self.patient, "magnification": self.magnification, "sample_weight": self.weight}
+def _with_generated(given, labels, magnifications, weight):
+    """`given` with the generated rows behind the real ones: without patients, and all of the same weight."""
+    added = {
+        "y": labels,
+        "patient": np.full(len(labels), None),
+        "magnification": magnifications,
+        "sample_weight": np.full(len(labels), weight),
+    }
+    return {name: None if own is None else np.concatenate([own, added[name]]) for name, own in given.items()}
 
 
 def _check_generator(generator):
@@ -269,33 +297,30 @@ def _check_estimator(estimator, random_state):
         )
 
 
-def _check_frozen(generator, source):
-    """Refuse a frozen generator that is not fitted, or on something else than stands in `source`."""
+def _check_frozen(generator, shape):
+    """Refuse a frozen generator that is not fitted, or on inputs of another shape."""
     if not isinstance(generator, FrozenEstimator):
         return
     check_is_fitted(generator)
-    if generator.input_shape_ != source.shape:
+    if generator.input_shape_ != shape:
         raise ValueError(
-            f"The frozen generator was fitted on inputs of shape {generator.input_shape_}, got {source.shape}; fit it "
-            "on the same features or images, or give it without FrozenEstimator."
+            f"The frozen generator was fitted on inputs of shape {generator.input_shape_}, got {shape}; fit it on the "
+            "same features or images, or give it without FrozenEstimator."
         )
 
 
 def _check_memory(ratio, n_synthetic, shape):
+    """Refuse more samples than the machine's memory could hold; where the system does not tell it, nothing."""
     n_bytes = n_synthetic * math.prod(shape) * (1 if len(shape) == 3 else 4)
-    if n_bytes > _memory():
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return
+    if n_bytes > memory:
         raise ValueError(
             f"`ratio`={ratio:g} asks for {n_synthetic:,} generated samples of together {n_bytes / 1e9:,.1f} GB, more "
-            f"than the {_memory() / 1e9:,.1f} GB of memory that this machine has: lower it."
+            f"than the {memory / 1e9:,.1f} GB of memory that this machine has: lower it."
         )
-
-
-def _memory():
-    """Bytes of this machine's memory; infinitely many where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return math.inf
 
 
 def _seeded_clone(estimator, rng):
@@ -307,17 +332,10 @@ def _seeded_clone(estimator, rng):
     return estimator.set_params(**{name: rng.randint(MAX_SEED) for name in names})
 
 
-def _kept_from_generator(estimator, real):
-    """Rows that `estimator` will set aside for early stopping, which the generator must not see either."""
-    if not estimator.early_stopping:
-        return np.zeros(len(real.y), dtype=bool)
-    return validation_mask(estimator, real.y, real.patient)
-
-
-def _fit_until_interrupted(estimator, training):
+def _fit_until_interrupted(estimator, source, given):
     """Whether an interrupt ended the fit after its first epoch; an earlier one leaves nothing and is raised again."""
     try:
-        estimator.fit(training.source, training.y, **training.metadata())
+        estimator.fit(source, **given)
     except KeyboardInterrupt:
         if not hasattr(estimator, "module_"):
             raise
@@ -325,32 +343,26 @@ def _fit_until_interrupted(estimator, training):
     return False
 
 
-def _learned_alone(generator):
-    """Cells that a generator fitted here has learned, fewer than are there where early stopping set some aside.
+def _allot(cell_of_row, n_synthetic, balance, learned=None):
+    """How many to generate of every (class, magnification) that rows have, or of those of them that were `learned`.
 
-    None of a frozen one: what that cannot generate is an error, for its user chose it.
+    In proportion to the cell's rows, or (`balance`) so that the smallest cells are filled up first. Whole numbers by
+    largest remainders, the first cell on a tie.
     """
-    return None if isinstance(generator, FrozenEstimator) else set(generator.cells_)
-
-
-def _allot(rows, n_synthetic, balance, learned=None):
-    """How many to generate of every (class, magnification) cell of `rows`, or of those of them that were `learned`.
-
-    In proportion to the cell's rows, or (`balance`) so that the smallest cells are filled up first.
-    """
-    magnification = [None] * len(rows.y) if rows.magnification is None else rows.magnification
-    counts = Counter(zip(rows.y.tolist(), as_column(magnification, "magnification").tolist(), strict=True))
-    counts = {cell: n for cell, n in counts.items() if learned is None or cell in learned}
+    counts = {cell: n for cell, n in Counter(cell_of_row).items() if learned is None or cell in learned}
     sizes = np.array(list(counts.values()), dtype=float)
     shares = _filling_up(sizes, n_synthetic) if balance else sizes / sizes.sum() * n_synthetic
     whole = np.floor(shares).astype(int)
     rest = np.argsort(whole - shares, kind="stable")[: n_synthetic - whole.sum()]
-    whole[rest] += 1  # largest remainders
+    whole[rest] += 1
     return {cell: int(n) for cell, n in zip(counts, whole, strict=True) if n}
 
 
 def _filling_up(sizes, n):
-    """Additions that sum to `n` and bring the smallest `sizes` to one level, as water would."""
+    """Additions that sum to `n` and bring the smallest `sizes` to one level, as water would.
+
+    The level over the k smallest of them is (n + their sum) / k; it is that of the largest k all of which lie below it.
+    """
     ordered = np.sort(sizes)
     levels = (n + np.cumsum(ordered)) / np.arange(1, len(ordered) + 1)
     level = levels[np.flatnonzero(levels >= ordered)[-1]]
@@ -358,16 +370,12 @@ def _filling_up(sizes, n):
 
 
 def _generate(generator, counts, rng):
-    y = np.repeat(_column([cell[0] for cell in counts]), list(counts.values()))
-    magnification = np.repeat(_column([cell[1] for cell in counts]), list(counts.values()))
-    by_magnification = None if magnification[0] is None else magnification
-    if by_magnification is not None and generator.cells_[0][1] is None:
+    """Samples, their labels and their magnifications (None each where the cells know none)."""
+    labels, magnifications = (np.repeat(np.array(names), list(counts.values())) for names in zip(*counts, strict=True))
+    asked = None if magnifications[0] is None else magnifications
+    if asked is not None and generator.cells_[0][1] is None:
         raise ValueError(
             "The frozen generator was fitted without `magnification`, which is given here: fit it with magnifications."
         )
-    values, labels = generator.sample(len(y), y, magnification=by_magnification, random_state=rng)
-    return values, labels, magnification
-
-
-def _column(values):
-    return np.array(values, dtype=object if values[0] is None else None)
+    values, labels = generator.sample(len(labels), labels, magnification=asked, random_state=rng)
+    return values, labels, magnifications

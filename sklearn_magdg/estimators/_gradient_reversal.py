@@ -6,10 +6,9 @@ from numbers import Real
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_magdg.estimators._base import BaseNetClassifier
+from sklearn_magdg.estimators._classifier import BaseNetClassifier
 from sklearn_magdg.modules import DomainHead, Objective, trainable_projection
-from sklearn_magdg.training._domain_adversary import AdversaryHealth, LogConstant, LogReversalGradient, ReversalSchedule
-from sklearn_magdg.training._net import BalancedBatches
+from sklearn_magdg.training import AdversaryHealth, BalancedBatches, LogConstant, LogReversalGradient, ReversalSchedule
 
 # Ganin et al. train new heads at ten times the encoder's rate: a domain head that lags behind is fooled by
 # moving the magnifications about, which makes them no harder to read for a fresh one.
@@ -192,16 +191,19 @@ image_cache, checkpoint, callbacks, warm_start, verbose, random_state
     def _build_objective(self, n_magnifications):
         return Objective(domain_weight=self.domain_weight)
 
-    def _is_balanced(self, rows):
-        return self.balance_magnifications and rows.magnification is not None and np.ptp(rows.magnification) > 0
+    def _is_balanced(self, cohort):
+        """Whether batches balance the magnifications; of a single one there is nothing to balance."""
+        if not self.balance_magnifications or cohort.magnification is None:
+            return False
+        return np.ptp(cohort.magnification.codes) > 0
 
-    def _build_batches(self, rows):
-        if self._is_balanced(rows):
-            return BalancedBatches(rows.magnification, self.batch_size)
-        return super()._build_batches(rows)
+    def _build_batches(self, cohort):
+        if self._is_balanced(cohort):
+            return BalancedBatches(cohort.magnification.codes, self.batch_size)
+        return super()._build_batches(cohort)
 
-    def _balance_groups(self, rows):
-        return rows.magnification if self._is_balanced(rows) else super()._balance_groups(rows)
+    def _balance_groups(self, cohort):
+        return cohort.magnification.codes if self._is_balanced(cohort) else super()._balance_groups(cohort)
 
     def _learning_rate(self, name):
         return _HEAD_LR_FACTOR * self.lr if name.startswith("domain_head.") else super()._learning_rate(name)
@@ -209,9 +211,11 @@ image_cache, checkpoint, callbacks, warm_start, verbose, random_state
     def _betas(self, module):
         return super()._betas(module) if module.domain_head is None else _BETAS
 
-    def _method_callbacks(self, module, rows, batches):
+    def _method_callbacks(self, module, cohort, batches):
         if module.domain_head is None:
             return []
+        # a warm start takes the schedule up where it was: its domain head has learned already
+        start = self.history_[-1]["reversal_progress"] if self._goes_on() else 0.0
         schedule = ReversalSchedule(
             self.reversal_strength,
             self.reversal_schedule,
@@ -219,27 +223,20 @@ image_cache, checkpoint, callbacks, warm_start, verbose, random_state
             warmup=self.reversal_warmup,
             n_batches=len(batches),
             n_steps=self.max_epochs * len(batches),
-            start=self._progress_before(),
+            start=start,
         )
-        return [schedule, LogConstant("domain_chance", self._domain_chance(rows)), LogReversalGradient()]
+        shares = np.bincount(cohort.magnification.codes) / len(cohort)
+        chance = float(1 / np.count_nonzero(shares) if self._is_balanced(cohort) else shares.max())
+        return [schedule, LogConstant("domain_chance", chance), LogReversalGradient()]
 
-    def _closing_callbacks(self, module, rows, batches):
+    def _closing_callbacks(self, module, cohort, batches):
         if module.domain_head is None or not self.reversal_strength * self.domain_weight:
             return []
         health = AdversaryHealth(
-            rows,
-            self._balance_groups(rows),
+            self._balance_groups(cohort),
             strength=self.reversal_strength,
             n_batches=len(batches),
             domain_weight=self.domain_weight,
             warmup=self.reversal_warmup,
         )
         return [health]
-
-    def _progress_before(self):
-        """Where a warm start takes the schedule up: its domain head has learned already."""
-        return self.history_[-1]["reversal_progress"] if self._goes_on() else 0.0
-
-    def _domain_chance(self, rows):
-        shares = np.bincount(rows.magnification) / len(rows.magnification)
-        return float(1 / np.count_nonzero(shares) if self._is_balanced(rows) else shares.max())

@@ -3,15 +3,16 @@
 from numbers import Integral
 from os import PathLike
 
+import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklearn_magdg.estimators._encoder import warn_of_random_weights
-from sklearn_magdg.estimators._net_transformer import NetTransformer
+from sklearn_magdg.estimators._base import NetTransformer, warn_of_random_weights
 from sklearn_magdg.modules import ImageInput, MeanOverTurns, RandomFeatures, build_backbone, check_backbone
-from sklearn_magdg.training._net import resolve_device, seeded
+from sklearn_magdg.training import resolve_device, seeded
 
 
 class ImageEncoder(NetTransformer, BaseEstimator):
@@ -152,3 +153,34 @@ class ImageEncoder(NetTransformer, BaseEstimator):
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         return tags
+
+
+def embedding_function(embedding, input_layer, shape):
+    """Function from images (or features) as they are stored to the embeddings that a generator is judged by.
+
+    Parameters
+    ----------
+    embedding : None, ImageEncoder or fitted transformer
+        None is `ImageEncoder` for images; features are their own embedding, standardised.
+    input_layer : FeatureInput or SignedInput
+        With the mean and standard deviation of features.
+    shape : tuple of int
+        (height, width, 3) of images, or the number of features.
+
+    Raises
+    ------
+    NotFittedError
+        For a transformer that is not fitted.
+    """
+    if embedding is None and len(shape) == 1:
+        return lambda features: (features - input_layer.mean.cpu().numpy()) / input_layer.std.cpu().numpy()
+    if embedding is None or isinstance(embedding, ImageEncoder):
+        # it learns nothing from images, so that a blank one fits it, here and in every clone
+        encoder = clone(embedding or ImageEncoder())
+        return encoder.fit(np.zeros((1, *shape), np.uint8)).transform
+    check_is_fitted(
+        embedding,
+        msg="`kid_embedding` %(name)s is not fitted: fit it, and give it as FrozenEstimator(embedding), for a clone of "
+        "anything else is not fitted either.",
+    )
+    return embedding.transform

@@ -28,10 +28,18 @@ from sklearn_magdg.modules._dcgan import (
     SignedInput,
     standing_statistics,
 )
+
+# what other rooms need
+from sklearn_magdg.modules._dcgan_players import build_discriminator as build_discriminator
+from sklearn_magdg.modules._dcgan_players import build_generator as build_generator
+from sklearn_magdg.modules._encoder import feature_encoder as feature_encoder
+from sklearn_magdg.modules._encoder import image_encoder as image_encoder
 from sklearn_magdg.modules._losses import Objective, weighted_mean
 from sklearn_magdg.modules._penalties import EMBEDDING_PENALTIES, PENALTIES, GroupDRO, coral, mmd, vrex
 from sklearn_magdg.modules._random_features import MeanOverTurns, RandomFeatures
 from sklearn_magdg.modules._reversal import GradientReversal, ramp, reverse_gradient
+from sklearn_magdg.modules._shapes import misfit as misfit
+from sklearn_magdg.modules._shapes import without_numbers as without_numbers
 from sklearn_magdg.modules._two_headed import DomainHead, NetOutput, TwoHeaded
 
 __all__ = [

@@ -15,14 +15,17 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_magdg._files import whole_file
 from sklearn_magdg._words import counted
-from sklearn_magdg.estimators._cnn import CNNClassifier
-from sklearn_magdg.estimators._dcgan import DCGAN
-from sklearn_magdg.estimators._gan_augmented import GANAugmentedClassifier
-from sklearn_magdg.estimators._gradient_reversal import GradientReversalClassifier
-from sklearn_magdg.persistence._layout import blank_module, misfit
+from sklearn_magdg.estimators import (
+    DCGAN,
+    CNNClassifier,
+    GANAugmentedClassifier,
+    GradientReversalClassifier,
+    blank_module,
+)
+from sklearn_magdg.modules import misfit
 from sklearn_magdg.persistence._model_file import check_writable, pack, unpack, versions
 from sklearn_magdg.persistence._plain_values import from_plain, to_plain
-from sklearn_magdg.training._net import resolve_device
+from sklearn_magdg.training import resolve_device
 
 _SAVABLE = (CNNClassifier, GradientReversalClassifier, GANAugmentedClassifier, DCGAN)
 _CLASSES = {cls.__name__: cls for cls in (*_SAVABLE, FrozenEstimator)}

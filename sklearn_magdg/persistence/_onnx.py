@@ -8,8 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sklearn_magdg._files import whole_file
-from sklearn_magdg.estimators._base import BaseNetClassifier
-from sklearn_magdg.estimators._gan_augmented import GANAugmentedClassifier
+from sklearn_magdg.estimators import BaseNetClassifier, GANAugmentedClassifier
 from sklearn_magdg.persistence._model_file import check_writable, versions
 
 

@@ -1,4 +1,4 @@
-"""skorch callbacks: one hook each."""
+"""skorch callbacks of every training: the log, the stop at a loss that is no number, the progress bar."""
 
 from collections import defaultdict
 
@@ -7,7 +7,11 @@ from tqdm.auto import tqdm
 
 
 class LogParts(Callback):
-    """Means over the epoch of the objective's parts, weighted by batch size, into the history."""
+    """Means over the epoch of the objective's parts, weighted by batch size, into the history.
+
+    They are summed on the device and read once an epoch: skorch's `PassthroughScoring` would have every number of every
+    batch brought to the CPU first.
+    """
 
     def on_epoch_begin(self, net, **kwargs):
         self.sums_, self.count_ = defaultdict(float), 0
@@ -24,6 +28,17 @@ class LogParts(Callback):
             net.history.record(name, float(total) / self.count_)
 
 
+class LogConstant(Callback):
+    """The same number every epoch, for reading beside the others (chance level, say)."""
+
+    def __init__(self, name, value):
+        self.name = name
+        self.value = value
+
+    def on_epoch_begin(self, net, **kwargs):
+        net.history.record(self.name, self.value)
+
+
 class StopIfNotFinite(Callback):
     """Ends a training whose loss is no longer a number, with what to lower."""
 
@@ -36,7 +51,10 @@ class StopIfNotFinite(Callback):
 
 
 class Progress(Callback):
-    """A bar over all batches of the training, with the epoch's losses beside it."""
+    """A bar over all batches of the training, with the epoch's losses beside it.
+
+    skorch's own bar counts one epoch at a time, and so does not tell how long a fit will take.
+    """
 
     def __init__(self, n_batches):
         self.n_batches = n_batches

@@ -28,53 +28,103 @@ class Checkpoint(Callback):
 
     It comes last among the callbacks, for it keeps and sets their state too: what they hold in attributes that end
     in an underscore, of which only those are set that they have when the training begins.
+
+    Parameters
+    ----------
+    path : Path
+        File of the state. Its name tells the fit, see `checkpoint_of`.
     """
 
     def __init__(self, path):
         self.path = path
 
     def on_train_begin(self, net, **kwargs):
-        if self.path.is_file():
-            _take_up(net, self.path)
+        if not self.path.is_file():
+            return
+        try:
+            _restore(net, torch.load(self.path, map_location="cpu", weights_only=True))
+        except (OSError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # a file that this library did not write may hold anything
+            raise ValueError(
+                f"The checkpoint {self.path} is damaged or no checkpoint: delete it, and the fit starts afresh."
+            ) from error
 
     def on_epoch_end(self, net, **kwargs):
+        state = {
+            "module": net.module_.state_dict(),
+            "objective": net.criterion_.state_dict(),
+            "optimizer": net.optimizer_.state_dict(),
+            "history": json.dumps(net.history.to_list(), default=lambda number: number.item()),
+            "callbacks": {name: _state_of_callback(callback) for name, callback in net.callbacks_},
+            "generator": torch.get_rng_state(),
+            "device_generators": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
         with whole_file(self.path) as file:
-            torch.save(_state(net), file)
+            torch.save(state, file)
 
     def remove(self):
+        """Delete the file of a training that has ended."""
         self.path.unlink(missing_ok=True)
 
 
-def checkpoint_of(estimator, module, rows, valid):
-    """The checkpoint of this very fit: its file is named by all that decides the result."""
-    if isinstance(estimator.random_state, int | np.integer):
-        folder = Path(estimator.checkpoint)
-        folder.mkdir(parents=True, exist_ok=True)
-        return Checkpoint(folder / f"{fingerprint(estimator, module, rows, valid)}.pt")
-    raise ValueError(
-        f"`checkpoint` needs an int as `random_state`, got {estimator.random_state!r}: without one the fit that "
-        "is to go on would not be the one that was cut off."
-    )
+def checkpoint_of(folder, name, settings, module, parts):
+    """The checkpoint of this very fit: its file is named by a digest of all that decides the result.
 
+    Parameters
+    ----------
+    folder : path
+        Made if absent; the fits of a search can share it.
+    name : str
+        Class of the estimator.
+    settings : dict
+        Its parameters, of which those that change no number play no part.
+    module : torch.nn.Module
+        With its first weights.
+    parts : list of TrainingData
+        The training rows and, with early stopping, the validation rows.
 
-def fingerprint(estimator, module, rows, valid):
-    """Hexadecimal digest of parameters, data and first weights."""
+    Returns
+    -------
+    Checkpoint
+
+    Raises
+    ------
+    ValueError
+        If ``settings["random_state"]`` is no int, or a callable among them cannot be told from others of its kind.
+    """
+    if not isinstance(settings["random_state"], int | np.integer):
+        raise ValueError(
+            f"`checkpoint` needs an int as `random_state`, got {settings['random_state']!r}: without one the fit that "
+            "is to go on would not be the one that was cut off."
+        )
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     digest = hashlib.blake2b(digest_size=16)
-    settings = {k: v for k, v in estimator.get_params(deep=False).items() if k not in _NOT_DECISIVE}
-    digest.update(type(estimator).__name__.encode())
-    for name, value in settings.items():
-        digest.update(f"{name}={_text_of(name, value)}\n".encode())
+    digest.update(name.encode())
+    for key, value in settings.items():
+        if key not in _NOT_DECISIVE:
+            digest.update(f"{key}={text_of(key, value)}\n".encode())
     for tensor in module.state_dict().values():
         digest.update(tensor.detach().cpu().contiguous().numpy())
-    for part in [rows] if valid is None else [rows, valid]:
-        part.source.feed(digest)
-        for values in (part.label, part.magnification, part.weight):
+    for data in parts:
+        data.source.feed(digest)
+        cohort = data.cohort
+        for values in (cohort.label.codes, cohort.magnification and cohort.magnification.codes, cohort.weight):
             digest.update(b"" if values is None else np.ascontiguousarray(values))
-    return digest.hexdigest()
+    return Checkpoint(folder / f"{digest.hexdigest()}.pt")
 
 
-def _text_of(name, value):
-    """The parameter as text that is the same in every process and for no other settings."""
+def text_of(name, value):
+    """The parameter `name` as text that is the same in every process, and for no other settings.
+
+    `joblib.hash` would not do: it takes a callable that hides its settings for any other of its class.
+
+    Raises
+    ------
+    ValueError
+        For an object whose text does not tell it from others of its kind.
+    """
     text = _describe(value)
     if _NAMELESS.search(text):
         raise ValueError(
@@ -85,17 +135,14 @@ def _text_of(name, value):
 
 
 def _describe(value):
+    """Text of a value by what it holds, by where it can be imported from, or by its repr."""
     parts = _parts(value)
     if parts is not None:
         return f"{type(value).__qualname__}({', '.join(map(_describe, parts))})"
-    if _is_importable(value):
-        return f"{value.__module__}.{value.__qualname__}"
-    return object.__repr__(value) if _hides_settings(value) else repr(value)
-
-
-def _is_importable(value):
     name = getattr(value, "__qualname__", None)
-    return name is not None and getattr(sys.modules.get(value.__module__), name, None) is value
+    if name is not None and getattr(sys.modules.get(value.__module__), name, None) is value:
+        return f"{value.__module__}.{name}"
+    return object.__repr__(value) if _hides_settings(value) else repr(value)
 
 
 def _parts(value):
@@ -112,56 +159,31 @@ def _parts(value):
 
 
 def _hides_settings(value):
-    """Whether a module has attributes that torch's own repr does not show."""
-    modules = value.modules() if isinstance(value, nn.Module) else []
-    return any(_has_bare_repr(module) and _plain_attributes(module) for module in modules)
-
-
-def _has_bare_repr(module):
-    kind = type(module)
-    return kind.__repr__ is nn.Module.__repr__ and kind.extra_repr is nn.Module.extra_repr
-
-
-def _plain_attributes(module):
-    return {name for name in vars(module) if not name.startswith("_")} - {"training"}
-
-
-def _state(net):
-    return {
-        "module": net.module_.state_dict(),
-        "objective": net.criterion_.state_dict(),
-        "optimizer": net.optimizer_.state_dict(),
-        "history": json.dumps(net.history.to_list(), default=lambda number: number.item()),
-        "callbacks": {name: _state_of_callback(callback) for name, callback in net.callbacks_},
-        "generator": torch.get_rng_state(),
-        "device_generators": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
-
-
-def _take_up(net, path):
-    try:
-        _restore(net, torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:  # a file that this library did not write may hold anything
-        raise ValueError(
-            f"The checkpoint {path} is damaged or no checkpoint: delete it, and the fit starts afresh."
-        ) from error
+    """Whether a module, or one inside it, has attributes that torch's own repr does not show."""
+    for module in value.modules() if isinstance(value, nn.Module) else []:
+        kind = type(module)
+        has_bare_repr = kind.__repr__ is nn.Module.__repr__ and kind.extra_repr is nn.Module.extra_repr
+        if has_bare_repr and {name for name in vars(module) if not name.startswith("_")} - {"training"}:
+            return True
+    return False
 
 
 def _restore(net, state):
+    """Give `net` the state of the end of the last epoch that was kept."""
     net.module_.load_state_dict(state["module"])
     net.criterion_.load_state_dict(state["objective"])
     net.optimizer_.load_state_dict(state["optimizer"])
     net.history = History(json.loads(state["history"]))
     for name, callback in net.callbacks_:
-        _restore_callback(callback, state["callbacks"].get(name, {}))
+        restore_callback(callback, state["callbacks"].get(name, {}))
+    # last, for nothing may draw between here and the first batch
     torch.set_rng_state(state["generator"])
     if state["device_generators"]:
         torch.cuda.set_rng_state_all(state["device_generators"])
 
 
-def _restore_callback(callback, state):
+def restore_callback(callback, state):
+    """Set what a callback has learned; a file cannot give it any other attribute."""
     learned = _learned(callback)
     for name in learned.keys() & state.keys():
         if isinstance(learned[name], LRScheduler):
@@ -171,19 +193,19 @@ def _restore_callback(callback, state):
 
 
 def _state_of_callback(callback):
-    return {name: plain for name, value in _learned(callback).items() if (plain := _plain(value)) is not None}
+    """What a callback has learned, as far as a file can hold it that runs no code when it is read."""
+    state = {}
+    for name, value in _learned(callback).items():
+        if isinstance(value, LRScheduler):
+            state[name] = value.state_dict()
+        elif isinstance(value, np.generic):
+            state[name] = value.item()
+        elif isinstance(value, dict) and all(isinstance(v, torch.Tensor) for v in value.values()):
+            state[name] = dict(value)  # the best weights of early stopping; torch's own dict of them is a subclass
+        elif isinstance(value, int | float | str | torch.Tensor):
+            state[name] = value
+    return state
 
 
 def _learned(callback):
     return {name: value for name, value in vars(callback).items() if name.endswith("_")}
-
-
-def _plain(value):
-    """`value` as what a file can hold that runs no code when it is read, or None."""
-    if isinstance(value, LRScheduler):
-        return value.state_dict()
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, dict) and all(isinstance(v, torch.Tensor) for v in value.values()):
-        return dict(value)
-    return value if isinstance(value, int | float | str | torch.Tensor) else None

@@ -1,4 +1,4 @@
-"""The adversary's schedule, its log, and whether it lives."""
+"""The adversary that reads the magnification: its schedule, its log, and whether it lives."""
 
 import math
 import warnings
@@ -10,10 +10,9 @@ from scipy.stats import entropy
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
 from skorch.callbacks import Callback
 
-from sklearn_magdg.estimators._rows import mean_one
-from sklearn_magdg.images._sources import RowsOf
 from sklearn_magdg.metrics import magnification_leakage
 from sklearn_magdg.modules import ramp
+from sklearn_magdg.training._batches import mean_one
 from sklearn_magdg.training._net import completed_epochs, infer, kept_epoch
 
 # Below, losses are those of the first steps and tell nothing yet.
@@ -34,8 +33,20 @@ _PROBE_ROWS = 400
 class ReversalSchedule(Callback):
     """Sets the strength of the reversal layer before every training batch, and logs it with the progress.
 
-    The progress runs from `start` to 1 over `n_steps` steps, `n_batches` of them an epoch. Up to `warmup` the
-    strength is 0; the schedule ("ramp" or "constant") runs over what is left.
+    Parameters
+    ----------
+    strength : float
+        Factor of the reversal layer where the schedule has reached 1.
+    schedule : {"ramp", "constant"}
+        What multiplies it, over the progress that the warm-up leaves.
+    gamma : float
+        Steepness of the ramp ``2 / (1 + exp(-gamma p)) - 1`` (Ganin et al. 2016, section 5.2.2).
+    warmup : float
+        Progress, in [0, 1), up to which the strength is 0.
+    n_batches, n_steps : int
+        Steps of an epoch, and of the whole training.
+    start : float, default=0.0
+        Progress at the first step: a warm start takes it up where the last fit left it.
     """
 
     def __init__(self, strength, schedule, *, gamma, warmup, n_batches, n_steps, start=0.0):
@@ -52,8 +63,14 @@ class ReversalSchedule(Callback):
         self.step_ = (len(net.history) - 1) * self.n_batches
 
     def on_batch_begin(self, net, training=False, **kwargs):
-        if training:
-            net.module_.domain_head.reversal.strength = self.strength * self._share(self._progress())
+        if not training:
+            return
+        progress, share = self._progress(), 1.0
+        if progress < self.warmup:
+            share = 0.0
+        elif self.schedule == "ramp":
+            share = ramp((progress - self.warmup) / (1 - self.warmup), self.gamma)
+        net.module_.domain_head.reversal.strength = self.strength * share
 
     def on_batch_end(self, net, training=False, **kwargs):
         if training:
@@ -63,29 +80,15 @@ class ReversalSchedule(Callback):
             net.history.record("reversal_progress", self._progress())
 
     def _progress(self):
+        """Share of the training that is done."""
         return self.start + (1 - self.start) * self.step_ / self.n_steps
-
-    def _share(self, progress):
-        if progress < self.warmup:
-            return 0.0
-        if self.schedule == "constant":
-            return 1.0
-        return ramp((progress - self.warmup) / (1 - self.warmup), self.gamma)
-
-
-class LogConstant(Callback):
-    """The same number every epoch, for reading beside the others (chance level, say)."""
-
-    def __init__(self, name, value):
-        self.name = name
-        self.value = value
-
-    def on_epoch_begin(self, net, **kwargs):
-        net.history.record(self.name, self.value)
 
 
 class LogReversalGradient(Callback):
-    """Mean norm over the epoch of the gradient that the domain head sends to the reversal layer."""
+    """Mean norm over the epoch of the gradient that the domain head sends to the reversal layer.
+
+    It tells an adversary that has lost from one that is dead: at chance both have the same loss.
+    """
 
     def on_train_begin(self, net, **kwargs):
         self.hook_ = net.module_.domain_head.reversal.register_forward_hook(self._listen)
@@ -113,43 +116,73 @@ class AdversaryHealth(Callback):
     """Warns after the training where the adversary died or broke the classifier, and says what to change.
 
     A domain accuracy at chance is what success and death have in common; what tells them apart is the
-    gradient, and a probe of `rows`, which is fitted only where the domain loss is that of guessing.
-    `groups` are those that the batches balance. Judged is the epoch whose weights are kept: the probe reads them only
-    where every early stopping comes before this callback, for it puts them back at the end of the training too.
+    gradient, and a probe of the training rows, which is fitted only where the domain loss is that of guessing.
+    Judged is the epoch whose weights are kept: the probe reads them only where every early stopping comes before this
+    callback, for it puts them back at the end of the training too.
+
+    Parameters
+    ----------
+    groups : ndarray of int, shape (n,)
+        Groups of the training rows that the batches balance.
+    strength, domain_weight, warmup : float
+        Of the estimator.
+    n_batches : int
+        Steps of an epoch.
     """
 
-    def __init__(self, rows, groups, *, strength, n_batches, domain_weight, warmup):
-        self.rows = rows
+    def __init__(self, groups, *, strength, n_batches, domain_weight, warmup):
         self.groups = groups
         self.strength = strength
         self.n_batches = n_batches
         self.domain_weight = domain_weight
         self.warmup = warmup
 
-    def on_train_end(self, net, **kwargs):
+    def on_train_end(self, net, X=None, **kwargs):
         history = completed_epochs(net)
         if len(history) == len(net.history) > 0:  # not cut off within an epoch
-            for sentence in self._find(net, history[kept_epoch(net) - 1], history[-1]):
+            for sentence in self._find(net, X, history[kept_epoch(net) - 1], history[-1]):
                 warnings.warn(sentence, ConvergenceWarning)
 
-    def _find(self, net, kept, last):
-        """What is wrong, a sentence each."""
+    def _find(self, net, data, kept, last):
+        """What is wrong, a sentence each: of `kept`, the history's row whose weights are kept, and `last`, its end."""
         if not last["reversal_strength"]:
-            return [_still_warming_up(self.warmup, last)] if self.warmup else []
+            if not self.warmup:
+                return []
+            return [
+                f"The adversary never acted: the training ended at {last['reversal_progress']:.0%} of its steps, within "
+                f"reversal_warmup={self.warmup:g}; lower it, or raise `patience`."
+            ]
         if kept["reversal_gradient"] <= _ROUNDING * self.domain_weight:
-            return [_dead(kept, self.domain_weight)]
+            return [self._dead(kept)]
         if kept["epoch"] < last["epoch"] and kept["reversal_strength"] < _ACTED * self.strength:
-            return [_thrown_away(kept, last, self.strength)]
+            return [
+                f"The adversary hardly acted: of {last['epoch']} epochs early stopping kept epoch {kept['epoch']}, "
+                f"whose reversal strength was {kept['reversal_strength']:.2g} of {self.strength:g}: raise `patience`, "
+                "use reversal_schedule='constant', or early_stopping=False."
+            ]
         n_steps = kept["epoch"] * self.n_batches
         if n_steps < _FEWEST_STEPS:
             return []
-        return [each for each in (self._stuck(net, kept, n_steps), self._collapsed(kept)) if each]
+        return [each for each in (self._stuck(net, data, kept, n_steps), self._collapsed(kept, data.cohort)) if each]
 
-    def _stuck(self, net, kept, n_steps):
-        guessing = self._entropy(self.rows.magnification)
+    def _dead(self, kept):
+        """Why no gradient comes back, as far as the loss tells."""
+        loss = kept["domain_loss"]
+        remedy = "a layer of the domain head has a constant output: look for a softmax over one unit, or weights of 0"
+        if math.exp(-loss) > 0.99:
+            remedy = "it is sure of every magnification: raise `reversal_strength`, or lower `reversal_warmup` or `lr`"
+        return (
+            f"The adversary is dead: with domain_weight={self.domain_weight:g} and a reversal strength of "
+            f"{kept['reversal_strength']:.2g} the domain head sends a gradient of {kept['reversal_gradient']:.1g} to "
+            f"the encoder (its loss is {loss:.3g}); {remedy}."
+        )
+
+    def _stuck(self, net, data, kept, n_steps):
+        """A head that guesses while a fresh probe reads; None where it does not guess, or nobody can read."""
+        guessing = self.guessing_loss(data.cohort.magnification.codes, data.cohort.weight)
         if kept["domain_loss"] <= _DOMAIN_STUCK * guessing:
             return None
-        probe = probe_embedding(net, self.rows)
+        probe = probe_embedding(net, data)
         if probe is None or not probe.low > probe.chance + _PROBE_SHARE * (1 - probe.chance):
             return None
         return (
@@ -159,8 +192,9 @@ class AdversaryHealth(Callback):
             "head only; train for more steps (`max_epochs`, or a smaller `batch_size`), or lower `reversal_strength`."
         )
 
-    def _collapsed(self, kept):
-        guessing = self._entropy(self.rows.label)
+    def _collapsed(self, kept, cohort):
+        """A class loss no better than that of guessing; None where it is better."""
+        guessing = self.guessing_loss(cohort.label.codes, cohort.weight)
         if kept["class_loss"] <= _CLASS_STUCK * guessing:
             return None
         return (
@@ -170,53 +204,27 @@ class AdversaryHealth(Callback):
             "learns without them (`lr`, `max_epochs`)."
         )
 
-    def _entropy(self, codes):
-        """Loss of a head that knows no more than the shares of the `codes` in the weighted batches."""
-        share = mean_one(self.rows.weight, self.groups) / np.bincount(self.groups)[self.groups]
+    def guessing_loss(self, codes, weight):
+        """Cross-entropy of a head that knows no more than the shares of the `codes` in the weighted batches."""
+        share = mean_one(weight, self.groups) / np.bincount(self.groups)[self.groups]
         return entropy(np.bincount(codes, weights=share))
 
 
-def _dead(kept, domain_weight):
-    loss = kept["domain_loss"]
-    remedy = "a layer of the domain head has a constant output: look for a softmax over one unit, or weights of 0"
-    if math.exp(-loss) > 0.99:
-        remedy = "it is sure of every magnification: raise `reversal_strength`, or lower `reversal_warmup` or `lr`"
-    return (
-        f"The adversary is dead: with domain_weight={domain_weight:g} and a reversal strength of "
-        f"{kept['reversal_strength']:.2g} the domain head sends a gradient of {kept['reversal_gradient']:.1g} to the "
-        f"encoder (its loss is {loss:.3g}); {remedy}."
-    )
-
-
-def _still_warming_up(warmup, last):
-    return (
-        f"The adversary never acted: the training ended at {last['reversal_progress']:.0%} of its steps, within "
-        f"reversal_warmup={warmup:g}; lower it, or raise `patience`."
-    )
-
-
-def _thrown_away(kept, last, strength):
-    return (
-        f"The adversary hardly acted: of {last['epoch']} epochs early stopping kept epoch {kept['epoch']}, whose "
-        f"reversal strength was {kept['reversal_strength']:.2g} of {strength:g}: raise `patience`, use "
-        "reversal_schedule='constant', or early_stopping=False."
-    )
-
-
-def probe_embedding(net, rows):
+def probe_embedding(net, data):
     """`magnification_leakage` of the embedding of some training rows; None where there are too few patients.
 
     Unseen patients are predicted where patients are known, else unseen images.
     """
-    patient = np.arange(len(rows.label)) if rows.patient is None else rows.patient
-    chosen = _rows_to_probe(rows.magnification, patient)
-    magnification, patient = rows.magnification[chosen], patient[chosen]
-    n_splits = min(5, _fewest_patients(magnification, patient))
+    cohort, n_rows = data.cohort, len(data)
+    patient = np.arange(n_rows) if cohort.patient is None else cohort.patient.codes
+    chosen = rows_to_probe(cohort.magnification.codes, patient)
+    magnification, patient = cohort.magnification.codes[chosen], patient[chosen]
+    n_splits = min(5, pd.Series(patient).groupby(magnification).nunique().min())
     if n_splits < 2 or len(np.unique(magnification)) < 2:
         return None
     embedding = infer(
         net.module_,
-        RowsOf(rows.source, chosen),
+        data.source.take(chosen),
         batch_size=net.batch_size,
         device=net.device,
         read_output=lambda output: output.embedding,
@@ -231,12 +239,11 @@ def probe_embedding(net, rows):
     return None
 
 
-def _rows_to_probe(magnification, patient):
-    """Positions of a random part of the rows that have a patient, as many of every magnification."""
-    order = np.random.default_rng(0).permutation(np.flatnonzero(~pd.isna(patient)))
+def rows_to_probe(magnification, patient):
+    """Positions of a random part of the rows that have a patient (code of at least 0), as many of every magnification.
+
+    The seed is fixed: what is said after a fit depends on the fit alone.
+    """
+    order = np.random.default_rng(0).permutation(np.flatnonzero(patient >= 0))
     most = _PROBE_ROWS // len(np.unique(magnification))
     return np.concatenate([order[magnification[order] == m][:most] for m in np.unique(magnification)])
-
-
-def _fewest_patients(magnification, patient):
-    return pd.Series(patient).groupby(magnification).nunique().min()

@@ -1,19 +1,23 @@
-"""skorch's loop over two nets that play against each other."""
+"""skorch's loop over a generator and a discriminator that play against each other, and drawing from the generator."""
 
+import numpy as np
 import torch
+from sklearn.utils import gen_batches
 from skorch import NeuralNet
 from torch import nn
 
-from sklearn_magdg.modules import moving_average, r1_penalty
+from sklearn_magdg.modules import moving_average, r1_penalty, standing_statistics
 from sklearn_magdg.training._net import load_batches
 
 # Steps from one gradient penalty to the next, which is weighted by their number (Karras et al. 2020, section 3.1): it
 # changes slowly, and takes as long as the rest of a discriminator's step.
 _PENALTY_EVERY = 4
+# Samples whose statistics the batch norms of a kept generator have.
+_N_STANDING = 256
 
 
 def players(input_layer, generator, discriminator, ema_decay):
-    """The module of an `AdversarialNet`; with `ema_decay` its "average" is what will generate."""
+    """The module of a `GANNet`; with `ema_decay` its "average" is what will generate."""
     nets = {"input": input_layer, "generator": generator, "discriminator": discriminator}
     if ema_decay is not None:
         nets["average"] = moving_average(generator, ema_decay)
@@ -21,15 +25,29 @@ def players(input_layer, generator, discriminator, ema_decay):
 
 
 def generating(module):
-    """The generator that is kept."""
+    """The generator that is kept: the moving average where there is one."""
     return module["average"].module if "average" in module else module["generator"]
 
 
-class AdversarialNet(NeuralNet):
+class GANNet(NeuralNet):
     """A generator and a discriminator, each with its own Adam.
 
-    `view` is applied to real images as data are, `augment` to whatever the discriminator sees; `gradient_penalty` is
-    the weight of the R1 penalty.
+    A step is one of the discriminator on real and generated images, then one of the generator against it.
+
+    Parameters
+    ----------
+    batches : sequence of ndarray
+        Positions of the rows of every batch, drawn anew at each iteration.
+    betas : pair of floats, default=(0.5, 0.999)
+        Of both Adams.
+    gradient_penalty : float, default=0.0
+        Weight of the R1 penalty (Mescheder et al. 2018, eq. 9).
+    view : callable, default=None
+        Applied to real images as data are: what it makes is real too.
+    augment : callable, default=None
+        Applied to whatever the discriminator sees, real or generated, and differentiable.
+    *args, **kwargs
+        As of `skorch.NeuralNet`; the module is that of `players`, the criterion an `AdversarialLoss`.
     """
 
     def __init__(
@@ -85,10 +103,12 @@ class AdversarialNet(NeuralNet):
         return {"loss": (generator_loss + discriminator_loss).detach(), "y_pred": None}
 
     def _real(self, stored):
+        """Real images in the generator's scale."""
         real = self.module_["input"](stored.to(self.device))
         return real if self.view is None else self.view(real)
 
     def _seen(self, images):
+        """What the discriminator sees of images."""
         return images if self.augment is None else self.augment(images)
 
     @staticmethod
@@ -96,3 +116,46 @@ class AdversarialNet(NeuralNet):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+
+
+def sample_cells(module, code, seed, batch_size):
+    """Images or features of the cells `code` (n,), as they are stored; the same whatever the batch size and device.
+
+    Parameters
+    ----------
+    module : torch.nn.ModuleDict
+        With "input" and "generator", the latter in evaluation mode.
+    code : ndarray of int64, shape (n,)
+        Cell of every sample.
+    seed : int
+        Of the latent vectors, which are drawn on the CPU and all at once.
+    batch_size : int
+        Samples at a time.
+    """
+    generator = module["generator"]
+    device = next(generator.parameters()).device
+    z, cell = _latent(len(code), generator.latent_dim, seed), torch.from_numpy(code)
+    values = None
+    with torch.inference_mode():
+        for rows in gen_batches(len(code), batch_size):
+            made = module["input"].inverse(generator(z[rows].to(device), cell[rows].to(device))).cpu().numpy()
+            if values is None:  # filled in place: joined at the end, they would take the memory twice
+                values = np.empty((len(code), *made.shape[1:]), made.dtype)
+            values[rows] = made
+    return values
+
+
+def _latent(n, dim, seed):
+    """Latent vectors (n, dim) of a generator of their own, so that torch's global one stays where it is."""
+    return torch.randn(n, dim, generator=torch.Generator().manual_seed(int(seed)))
+
+
+def settle(generator, code):
+    """Batch norms of `generator` set to the statistics of samples, of cells as frequent as in `code`, in place.
+
+    In training they have those of the last batches only (standing statistics: Brock et al. 2019, section 4.1).
+    """
+    device = next(generator.parameters()).device
+    cell = np.sort(code)[np.linspace(0, len(code) - 1, _N_STANDING).round().astype(int)]
+    z = _latent(_N_STANDING, generator.latent_dim, seed=0)
+    return standing_statistics(generator, z.to(device), torch.from_numpy(cell).to(device))

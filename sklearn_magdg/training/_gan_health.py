@@ -4,16 +4,16 @@ import warnings
 
 import numpy as np
 from scipy.spatial.distance import pdist
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
-from sklearn_magdg.estimators._image_encoder import ImageEncoder
 from sklearn_magdg.metrics import kernel_inception_distance
-from sklearn_magdg.training._gan import generating
-from sklearn_magdg.training._sampling import sample_cells, settle
+from sklearn_magdg.modules import AdversarialLoss, FeatureInput, turn
+from sklearn_magdg.modules import diff_augment as augment_differentiably
+from sklearn_magdg.training._batches import ShuffledBatches
+from sklearn_magdg.training._callbacks import LogParts, StopIfNotFinite
+from sklearn_magdg.training._gan import GANNet, generating, sample_cells, settle
 
 # Samples that a KID is measured with, and held-back images at most: after every epoch, so that it must not take long.
 _N_SAMPLES = 256
@@ -27,35 +27,30 @@ _FEWEST_STEPS = 100
 _DOMINATING = 0.1
 
 
-def embedding_function(embedding, input_layer, shape):
-    """Function from images (or features) as they are stored to their embeddings.
-
-    Features are their own embedding, standardised, where there is no other.
-    """
-    if embedding is None and len(shape) == 1:
-        return lambda features: (features - input_layer.mean.cpu().numpy()) / input_layer.std.cpu().numpy()
-    if embedding is None or isinstance(embedding, ImageEncoder):
-        encoder = clone(embedding or ImageEncoder())
-        return encoder.fit(np.zeros((1, *shape), np.uint8)).transform
-    check_is_fitted(
-        embedding,
-        msg="`kid_embedding` %(name)s is not fitted: fit it, and give it as FrozenEstimator(embedding), for a clone of "
-        "anything else is not fitted either.",
-    )
-    return embedding.transform
-
-
 class SampleJudge:
-    """The held-back images' embedding, and the KID of a generator's samples of the same cells to it."""
+    """The held-back images' embedding, and the KID of a generator's samples of the same cells to it.
+
+    Parameters
+    ----------
+    embed : callable
+        From images (or features) as they are stored to embeddings (n, d).
+    source : Source
+        Held-back images, of which at most 256 are read.
+    code : ndarray of int64, shape (n,)
+        Their cells.
+    batch_size : int
+        Samples at a time.
+    """
 
     def __init__(self, embed, source, code, batch_size):
         rows = np.random.default_rng(0).permutation(len(source))[:_N_SAMPLES]
         self.embed = embed
-        self.real = embed(source.read(rows).numpy())
+        self.real = embed(source.read(rows))
         self.code = np.resize(code[rows], _N_SAMPLES)
         self.batch_size = batch_size
 
     def kid(self, module):
+        """Kernel inception distance (lower is better) of samples of `module` to the held-back images."""
         samples = sample_cells(module, self.code, 0, self.batch_size)
         return kernel_inception_distance(self.real, self.embed(samples)).estimate
 
@@ -70,9 +65,43 @@ class LogKID(Callback):
     def on_epoch_end(self, net, **kwargs):
         module = nn.ModuleDict({"input": net.module_["input"], "generator": generating(net.module_)})
         training = module["generator"].training
+        # with statistics of its own samples, as the kept generator will have them; training sets new ones anyway
         settle(module["generator"], self.code)
         net.history.record("kid", self.judge.kid(module))
         module["generator"].train(training)
+
+
+def gan_net(module, code, judge, *, loss, flips, diff_augment, patience, batch_size, **net_params):
+    """The net of a DCGAN, ready to run.
+
+    Parameters
+    ----------
+    module : torch.nn.ModuleDict
+        As of `players`, on its device.
+    code : ndarray of int64, shape (n,)
+        Cell of every training row.
+    judge : SampleJudge or None
+        What early stopping looks through; None goes without it.
+    loss, flips, diff_augment, patience, batch_size
+        As in `DCGAN`; features are neither turned nor augmented.
+    **net_params
+        Further parameters of `GANNet`.
+    """
+    is_image = not isinstance(module["input"], FeatureInput)
+    callbacks = [LogParts(), StopIfNotFinite()]
+    if judge is not None:  # the KID first: early stopping reads it
+        callbacks.append(LogKID(judge, code))
+        callbacks.append(EarlyStopping(monitor="kid", patience=patience, threshold=0, load_best=True))
+    return GANNet(
+        module,
+        criterion=AdversarialLoss(loss),
+        train_split=None,
+        batches=ShuffledBatches(len(code), batch_size),
+        view=turn if flips and is_image else None,
+        augment=augment_differentiably if diff_augment and is_image else None,
+        callbacks=callbacks,
+        **net_params,
+    ).initialize()
 
 
 def spread_of_samples(module, embed, source, code, classes, batch_size):
@@ -80,31 +109,57 @@ def spread_of_samples(module, embed, source, code, classes, batch_size):
 
     In the embedding, and only within cells: magnifications differ even where all samples of one are the same. nan
     where no cell has two images that differ.
+
+    Parameters
+    ----------
+    module : torch.nn.ModuleDict
+        Input layer and generator.
+    embed : callable
+        As in `SampleJudge`.
+    source, code : Source, ndarray of shape (n,)
+        Training images and their cells.
+    classes : ndarray of shape (n_cells,)
+        Class of every cell.
+    batch_size : int
+        Samples at a time.
     """
-    distances = [
-        _distances(module, embed, source, np.flatnonzero(code == k), k, batch_size) for k in range(len(classes))
-    ]
+    between_real, between_made = np.zeros(len(classes)), np.zeros(len(classes))
+    for cell in range(len(classes)):
+        rows = np.flatnonzero(code == cell)
+        if len(rows) > 1:  # a single image is at a distance from nothing
+            rows = np.random.default_rng(0).permutation(rows)[:_N_SPREAD]
+            samples = sample_cells(module, np.full(len(rows), cell), 0, batch_size)
+            between_real[cell] = pdist(embed(source.read(rows))).mean()
+            between_made[cell] = pdist(embed(samples)).mean()
     shares = [np.nan]
     for label in np.unique(classes):
-        real, made = np.sum([pair for pair, each in zip(distances, classes, strict=True) if each == label], axis=0)
+        real, made = between_real[classes == label].sum(), between_made[classes == label].sum()
         if real > 0:
             shares.append(made / real)
     return float(np.nanmin(shares)) if len(shares) > 1 else np.nan
 
 
-def _distances(module, embed, source, rows, cell, batch_size):
-    """Mean distances between images of a cell, and between as many samples of it; 0 for a cell of one image."""
-    if len(rows) < 2:
-        return 0.0, 0.0
-    rows = np.random.default_rng(0).permutation(rows)[:_N_SPREAD]
-    samples = sample_cells(module, np.full(len(rows), cell), 0, batch_size)
-    return pdist(embed(source.read(rows).numpy())).mean(), pdist(embed(samples)).mean()
-
-
 def warn_of_lost_game(history, n_steps, spread, guessing):
-    """Warn where samples lie close together, or the discriminator told real from generated nearly always of late."""
+    """Warn where samples lie close together, or the discriminator told real from generated nearly always of late.
+
+    Parameters
+    ----------
+    history : list of dict
+        Epochs that made the generator that is kept.
+    n_steps : int
+        Steps that they took; below 100 only a collapse is told, as hardly any training.
+    spread : float
+        As of `spread_of_samples`.
+    guessing : float
+        Loss of a discriminator that knows nothing.
+    """
     if n_steps < _FEWEST_STEPS:
-        _warn_of_few_steps(n_steps, spread)
+        if spread < _COLLAPSED:
+            warnings.warn(
+                f"The generator is hardly trained: after {n_steps} steps samples of a class lie {spread:.2g} times as "
+                "far apart as its training images; raise `max_epochs` (hundreds of steps are the least).",
+                ConvergenceWarning,
+            )
         return
     if spread < _COLLAPSED:
         warnings.warn(
@@ -121,14 +176,5 @@ def warn_of_lost_game(history, n_steps, spread, guessing):
             f"output {last['real_score']:.2f} on real and {last['fake_score']:.2f} on generated images), so that the "
             "generator learns little from it: raise `gradient_penalty`, lower `lr`, or use spectral_norm=True or "
             "diff_augment=True and more steps.",
-            ConvergenceWarning,
-        )
-
-
-def _warn_of_few_steps(n_steps, spread):
-    if spread < _COLLAPSED:
-        warnings.warn(
-            f"The generator is hardly trained: after {n_steps} steps samples of a class lie {spread:.2g} times as far "
-            "apart as its training images; raise `max_epochs` (hundreds of steps are the least).",
             ConvergenceWarning,
         )

@@ -1,120 +1,40 @@
-"""Training by skorch: batches, seeding, threads, device, and the loop's few hooks."""
+"""skorch's loop over our batches, and what comes out of it."""
 
 from collections import defaultdict
-from contextlib import contextmanager
 
 import numpy as np
 import torch
-from joblib import effective_n_jobs
 from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping
 from skorch.helper import predefined_split
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from sklearn_magdg.training._callbacks import LogParts
 
 
-@contextmanager
-def seeded(seed):
-    """Torch's global generator runs from `seed` inside and is as before outside."""
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
-
-
-@contextmanager
-def threads(n_jobs):
-    """Torch computes with `n_jobs` threads inside; None leaves its own choice."""
-    before = torch.get_num_threads()
-    try:
-        if n_jobs is not None:
-            torch.set_num_threads(effective_n_jobs(n_jobs))
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def resolve_device(device):
-    """A torch device that is there; "auto" is the GPU if there is one."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, NotImplementedError, AssertionError) as error:  # the last: torch without CUDA
-        raise ValueError(
-            f"`device` {device!r} cannot be used ({str(error).splitlines()[0]}); use 'auto' or 'cpu'."
-        ) from error
-
-
-class TrainingData(Dataset):
-    """Batches of a source with their targets, fetched whole and not sample by sample."""
-
-    def __init__(self, source, target):
-        self.source = source
-        self.target = target
-
-    def __len__(self):
-        return len(self.source)
-
-    def __getitems__(self, indices):
-        indices = np.asarray(indices)
-        return self.source.read(indices), {name: values[indices] for name, values in self.target.items()}
-
-
-class ShuffledBatches:
-    """Random batches, each sample once an epoch; a last batch of one joins the one before.
-
-    Batch norm has no variance to learn from a single sample.
-    """
-
-    def __init__(self, n, batch_size):
-        self.n = n
-        self.batch_size = batch_size
-
-    def _starts(self):
-        starts = list(range(0, self.n, self.batch_size))
-        return starts[:-1] if len(starts) > 1 and self.n - starts[-1] == 1 else starts
-
-    def __len__(self):
-        return len(self._starts())
-
-    def __iter__(self):
-        order = torch.randperm(self.n).numpy()
-        yield from np.split(order, self._starts()[1:])
-
-
-class BalancedBatches:
-    """Random batches with the same number of samples of every group (magnification).
-
-    An epoch has as many batches as `ShuffledBatches`; small groups come round more often.
-    """
-
-    def __init__(self, groups, batch_size):
-        self.members = [np.flatnonzero(groups == g) for g in np.unique(groups)]
-        self.per_group = max(1, min(batch_size, len(groups)) // len(self.members))
-        self.n_batches = len(ShuffledBatches(len(groups), batch_size))
-
-    def __len__(self):
-        return self.n_batches
-
-    def _stream(self, members):
-        wanted = self.n_batches * self.per_group
-        rounds = [members[torch.randperm(len(members)).numpy()] for _ in range(-(-wanted // len(members)))]
-        return np.concatenate(rounds)[:wanted].reshape(self.n_batches, self.per_group)
-
-    def __iter__(self):
-        yield from np.concatenate([self._stream(members) for members in self.members], axis=1)
-
-
 def load_batches(data, batches):
+    """Torch's loader over `data`, batch by batch; the data fetch a batch whole, so that nothing is left to collate."""
     return DataLoader(data, batch_sampler=batches, collate_fn=lambda batch: batch)
 
 
 class Net(NeuralNet):
-    """skorch's loop over our batches, in the wanted precision."""
+    """skorch's loop over our batches, by AdamW, in the wanted precision.
+
+    Parameters
+    ----------
+    batches : sequence of ndarray
+        Positions of the rows of every training batch, drawn anew at each iteration.
+    parameter_groups : list of dict
+        As `group_parameters` gives them.
+    betas : pair of floats
+        Of AdamW.
+    precision : {"float32", "bfloat16"}
+        Of the forward pass in training and validation.
+    *args, **kwargs
+        As of `skorch.NeuralNet`.
+    """
 
     def __init__(self, *args, batches=None, parameter_groups=None, betas=None, precision="float32", **kwargs):
         super().__init__(*args, **kwargs)
@@ -140,12 +60,13 @@ class Net(NeuralNet):
             self.mode = training
 
     def infer(self, x, **fit_params):
+        # losses are computed outside, from logits that they turn into float32 themselves
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             return super().infer(x, **fit_params)
 
 
 def group_parameters(module, learning_rate, weight_decay):
-    """What trains of `module`, grouped as AdamW wants it.
+    """What trains of `module`, grouped as AdamW wants it: a dict of parameters, rate and decay per group.
 
     Only the weights of linear and convolution layers decay, not biases, norms, scales and position embeddings, which
     have nothing to be kept small for; nor does the domain head, whose part is to read as well as it can.
@@ -156,25 +77,42 @@ def group_parameters(module, learning_rate, weight_decay):
     learning_rate : callable
         From a parameter's name to its rate.
     weight_decay : float
+        Decoupled decay per step, as a share of the rate; at least 0.
     """
-    weights = {id(weight) for layer in module.modules() if (weight := _weight(layer)) is not None}
+    matrices = set()  # what a layer multiplies by
+    for layer in module.modules():
+        if isinstance(layer, nn.MultiheadAttention):
+            matrices.add(id(layer.in_proj_weight))  # its output projection is a linear layer of its own
+        elif isinstance(layer, nn.Linear | _ConvNd):
+            matrices.add(id(layer.weight))
     groups = defaultdict(list)
     for name, parameter in module.named_parameters():
-        decays = id(parameter) in weights and not name.startswith("domain_head.")
+        decays = id(parameter) in matrices and not name.startswith("domain_head.")
         if parameter.requires_grad:
             groups[learning_rate(name), weight_decay if decays else 0.0].append(parameter)
     return [{"params": group, "lr": lr, "weight_decay": decay} for (lr, decay), group in groups.items()]
 
 
-def _weight(layer):
-    """The matrix that a linear, convolution or attention layer multiplies by, or None."""
-    if isinstance(layer, nn.MultiheadAttention):
-        return layer.in_proj_weight
-    return layer.weight if isinstance(layer, nn.Linear | _ConvNd) else None
-
-
 def train(module, objective, data, batches, *, valid=None, patience=5, callbacks=(), device, **net_params):
     """Train `module` in place.
+
+    Parameters
+    ----------
+    module : TwoHeaded
+        On `device` already.
+    objective : torch.nn.Module
+        Takes the module's output and the batch's targets, returns a scalar; its ``parts`` are logged.
+    data, valid : TrainingData
+        `valid` is what early stopping looks at after every epoch; None goes without.
+    batches : sequence of ndarray
+        As in `Net`.
+    patience : int, default=5
+        Epochs without a better validation loss before stopping.
+    callbacks : sequence of skorch.callbacks.Callback
+        After the log and early stopping, in this order.
+    device : torch.device
+    **net_params
+        Further parameters of `Net`.
 
     Returns
     -------
@@ -185,6 +123,7 @@ def train(module, objective, data, batches, *, valid=None, patience=5, callbacks
     interrupted : bool
         Whether a keyboard interrupt ended it early.
     """
+    # The log comes first, so that the others, and the table that skorch prints, find an epoch's numbers there.
     hooks = [("parts", LogParts())]
     if valid is not None:
         hooks.append(("early_stopping", EarlyStopping(patience=patience, load_best=True)))
@@ -202,13 +141,16 @@ def train(module, objective, data, batches, *, valid=None, patience=5, callbacks
 
 
 def run(net, data):
-    """Skorch's `partial_fit`, for the epochs that a checkpoint has left to do; returns whether it was interrupted."""
+    """Skorch's `partial_fit`, for the epochs that a checkpoint has left to do; returns whether it was interrupted.
+
+    skorch's own swallows a keyboard interrupt, and does not tell it from the one by which early stopping ends the loop.
+    """
     net.notify("on_train_begin", X=data, y=None)
     interrupted = False
     try:
         net.fit_loop(data, epochs=net.max_epochs - len(net.history))
     except KeyboardInterrupt:
-        interrupted = not _stopped_early(net)
+        interrupted = not any(stopper.misses_ >= stopper.patience for stopper in _early_stopping(net))
     try:
         net.notify("on_train_end", X=data, y=None)
     except KeyboardInterrupt:
@@ -216,37 +158,50 @@ def run(net, data):
     return interrupted
 
 
+def _early_stopping(net):
+    """Early stopping of this library or of the user's `callbacks`."""
+    return [callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping)]
+
+
 def kept_epoch(net):
     """Number of the epoch whose weights the training leaves: the last, or the one that early stopping puts back."""
-    stoppers = [callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping)]
-    keepers = [each for each in stoppers if each.load_best and each.best_model_weights_ is not None]
+    keepers = [each for each in _early_stopping(net) if each.load_best and each.best_model_weights_ is not None]
     last = net.history[-1, "epoch"]
+    # skorch puts weights back only where a later epoch has come; of several stoppers the last one has its way
     return [last, *(each.best_epoch_ for each in keepers if each.best_epoch_ != last)][-1]
 
 
-def _stopped_early(net):
-    """Whether an early-stopping callback ended the training: skorch has it raise the same KeyboardInterrupt."""
-    stoppers = [callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping)]
-    return any(stopper.misses_ >= stopper.patience for stopper in stoppers)
-
-
 def completed_epochs(net):
-    """The net's history as one dict an epoch, without an epoch that was cut off."""
-    return [_scalars(row) for row in net.history if "train_loss" in row]
-
-
-def _scalars(row):
-    return {
-        key: value.item() if hasattr(value, "item") else value
-        for key, value in row.items()
-        if key != "batches" and not key.endswith(("_best", "_batch_count"))
-    }
+    """The net's history as one dict of plain numbers an epoch, without an epoch that was cut off."""
+    return [
+        {
+            key: value.item() if hasattr(value, "item") else value
+            for key, value in row.items()
+            if key != "batches" and not key.endswith(("_best", "_batch_count"))
+        }
+        for row in net.history
+        if "train_loss" in row
+    ]
 
 
 def infer(module, source, *, batch_size, device, read_output):
-    """`read_output` of the module's output over the whole source, as one float32 array."""
+    """`read_output` of the module's output over the whole source, as one float32 array.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        On `device`; it is left in evaluation mode.
+    source : Source
+        Read batch by batch, so that paths are never in memory at once.
+    batch_size : int
+        Rows at a time, at most.
+    device : torch.device
+    read_output : callable
+        From the module's output for a batch to a tensor (batch, ...).
+    """
     module.eval()
+    # batches of nearly equal size, for a last one of a single row would be computed another way, to other last bits
     rows = np.array_split(np.arange(len(source)), -(-len(source) // batch_size))
     with torch.inference_mode():
-        batches = [read_output(module(source.read(r).to(device))).float().cpu() for r in rows]
+        batches = [read_output(module(torch.from_numpy(source.read(r)).to(device))).float().cpu() for r in rows]
     return torch.cat(batches).numpy()

@@ -1,8 +1,8 @@
 """How often a reader who follows X through one fit comes into each file of the package.
 
 Run with ``python benchmarks/count_hops.py``; prints a Markdown table in seconds. Followed are the calls that are handed
-X, its source, or a record that holds one (`self` does not count), in the order in which they are made: a file is entered
-where it has the next such call and another file had the last one.
+X, its source, or a record that holds one (`self` does not count), in the order in which they are made: a file is
+entered where it has the next such call and another file had the last one.
 """
 
 import sys

@@ -1,9 +1,12 @@
 import os
+import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 ABSENT = "the real BreaKHis images are absent: set MAGDG_BREAKHIS"
+IMAGE_NAME = re.compile(r"^SOB_([BM])_([A-Z]+)-(\d\d)-([0-9A-Z]+)-(40|100|200|400)-(\d{3})\.png$")
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +17,25 @@ def breakhis_root():
     if not root.is_dir():
         pytest.skip(ABSENT)
     return root
+
+
+@pytest.fixture(scope="session")
+def breakhis_tree(breakhis_root):
+    """A row per real image, as its name alone says and without the loader, which is held against it."""
+    files = sorted(breakhis_root.rglob("*.png"), key=lambda file: file.name)
+    return pd.DataFrame([_read_name(file) for file in files])
+
+
+def _read_name(file):
+    letter, subtype, year, number, magnification, _ = IMAGE_NAME.match(file.name).groups()
+    return {
+        "file": str(file),
+        "class": {"B": "benign", "M": "malignant"}[letter],
+        "subtype": subtype,
+        "slide": f"{year}-{number}",
+        "accession": f"{year}-{re.sub('[A-Z]+$', '', number)}",
+        "magnification": int(magnification),
+    }
 
 
 @pytest.fixture(scope="session")

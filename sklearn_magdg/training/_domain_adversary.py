@@ -149,8 +149,8 @@ class AdversaryHealth(Callback):
             if not self.warmup:
                 return []
             return [
-                f"The adversary never acted: the training ended at {last['reversal_progress']:.0%} of its steps, within "
-                f"reversal_warmup={self.warmup:g}; lower it, or raise `patience`."
+                f"The adversary never acted: the training ended at {last['reversal_progress']:.0%} of its steps, "
+                f"within reversal_warmup={self.warmup:g}; lower it, or raise `patience`."
             ]
         if kept["reversal_gradient"] <= _ROUNDING * self.domain_weight:
             return [self._dead(kept)]

@@ -7,8 +7,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from sklearn_magdg.estimators import DCGAN, CNNClassifier, GANAugmentedClassifier, GradientReversalClassifier
-from sklearn_magdg.estimators._validation import validation_mask
-from tests.estimators.kinds import fit
+from tests.estimators.kinds import fit, rows_set_aside
 
 CLASSIFIERS = [
     CNNClassifier(max_epochs=2, random_state=0),
@@ -98,7 +97,7 @@ def test_warm_start_goes_on_where_the_last_fit_ended(tissue):
 
 def test_early_stopping_keeps_patients_whole_and_the_best_weights(tissue):
     model = CNNClassifier(max_epochs=8, early_stopping=True, validation_fraction=0.3, patience=2, random_state=0)
-    held_back = validation_mask(model, tissue.target, tissue.patient)
+    held_back = rows_set_aside(model, tissue.target, tissue.patient)
     assert not set(tissue.patient[held_back]) & set(tissue.patient[~held_back])
     assert set(tissue.target[held_back]) == {0, 1}
     model.fit(tissue.data, tissue.target, patient=tissue.patient)
@@ -111,8 +110,8 @@ def test_early_stopping_keeps_patients_whole_and_the_best_weights(tissue):
 def test_rows_without_a_patient_never_stand_in_the_validation_part(tissue):
     model = CNNClassifier(early_stopping=True, validation_fraction=0.3, random_state=0)
     patient = tissue.patient.astype(object)
-    held_back = validation_mask(model, tissue.target, patient)
-    joined = validation_mask(model, np.append(tissue.target, [0, 1, 1]), np.append(patient, [None, None, None]))
+    held_back = rows_set_aside(model, tissue.target, patient)
+    joined = rows_set_aside(model, np.append(tissue.target, [0, 1, 1]), np.append(patient, [None, None, None]))
     np.testing.assert_array_equal(joined, np.append(held_back, [False] * 3))
 
 

@@ -11,10 +11,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn_magdg.cohort import check_parts
 from sklearn_magdg.estimators import DCGAN, CNNClassifier, ImageEncoder
 from sklearn_magdg.estimators import _dcgan as dcgan
-from sklearn_magdg.images._sources import ArraySource
+from sklearn_magdg.images import ArraySource
 from sklearn_magdg.modules import r1_penalty
-from sklearn_magdg.training._gan import AdversarialNet
-from sklearn_magdg.training._gan_health import SampleJudge
+from sklearn_magdg.training import GANNet, SampleJudge
 
 TINY = {"image_size": 32, "width": 2, "latent_dim": 4, "batch_size": 40, "max_epochs": 1, "random_state": 0}
 
@@ -90,7 +89,7 @@ def test_the_discriminator_sees_real_and_generated_images_through_one_augmentati
 
 def test_every_fourth_step_has_the_r1_penalty_four_times(marked, monkeypatch):
     losses, penalties = [], []
-    monkeypatch.setattr(AdversarialNet, "_update", staticmethod(lambda optimizer, loss: losses.append(loss.item())))
+    monkeypatch.setattr(GANNet, "_update", staticmethod(lambda optimizer, loss: losses.append(loss.item())))
 
     def discriminator_losses(gradient_penalty):
         losses.clear()
@@ -329,7 +328,7 @@ def test_a_part_that_leaves_too_little_on_either_side_is_refused(marked):
 def test_an_embedding_that_cannot_take_the_images_says_so_before_the_training(marked, monkeypatch):
     images, y, _ = marked
     fitted = CNNClassifier(max_epochs=1, random_state=0).fit(images[:, :16, :16], y)
-    monkeypatch.setattr(AdversarialNet, "train_step", None)  # which nobody may call
+    monkeypatch.setattr(GANNet, "train_step", None)  # which nobody may call
     with pytest.raises(ValueError, match=r"fitted on inputs of shape \(16, 16, 3\), got \(32, 32, 3\)"):
         DCGAN(**TINY, kid_embedding=FrozenEstimator(fitted)).fit(images, y)
 
@@ -339,14 +338,14 @@ def test_an_embedding_that_cannot_take_the_images_says_so_before_the_training(ma
 
 def _interrupt_at(monkeypatch, step):
     steps = iter(range(1, 100))
-    train_step = AdversarialNet.train_step
+    train_step = GANNet.train_step
 
     def interrupted(net, batch, **params):
         if next(steps) == step:
             raise KeyboardInterrupt
         return train_step(net, batch, **params)
 
-    monkeypatch.setattr(AdversarialNet, "train_step", interrupted)
+    monkeypatch.setattr(GANNet, "train_step", interrupted)
 
 
 def test_an_interrupt_keeps_the_completed_epochs(marked, monkeypatch):

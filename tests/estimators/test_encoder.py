@@ -13,7 +13,7 @@ from torchvision import models
 
 from sklearn_magdg.datasets import make_histology
 from sklearn_magdg.estimators import CNNClassifier, GradientReversalClassifier
-from sklearn_magdg.estimators._encoder import build_encoder
+from sklearn_magdg.modules import image_encoder
 
 both_classifiers = pytest.mark.parametrize("cls", [CNNClassifier, GradientReversalClassifier])
 
@@ -81,7 +81,7 @@ def test_features_have_no_backbone(tissue):
 def test_the_size_of_the_images_reaches_a_net_that_must_know_it(tissue):
     with pytest.raises(ValueError, match=r"multiple of 32 pixels, got 16 x 16: set `image_size=32`"):
         CNNClassifier("vit_b_32").fit(tissue.data[:, :16, :16], tissue.target)
-    encoder, _ = build_encoder(CNNClassifier("vit_b_32"), (32, 32, 3))
+    encoder, _ = image_encoder((32, 32, 3), backbone="vit_b_32")
     assert encoder[1].image_size == 32
 
 
@@ -99,7 +99,7 @@ def _probed(weights, slides):
     """AUC of a linear probe of frozen MobileNetV2 embeddings at 100X, patient-disjoint."""
     rows = slides.magnification == 100
     torch.manual_seed(0)
-    encoder, _ = build_encoder(CNNClassifier("mobilenet_v2", weights=weights), slides.data.shape[1:])
+    encoder, _ = image_encoder(slides.data.shape[1:], backbone="mobilenet_v2", weights=weights)
     with torch.inference_mode():
         embedding = encoder.eval()(torch.from_numpy(slides.data[rows])).numpy()
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=1e-3))

@@ -12,9 +12,9 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from skorch.callbacks import Callback
 
 from sklearn_magdg.estimators import DCGAN, CNNClassifier, GANAugmentedClassifier, GradientReversalClassifier
-from sklearn_magdg.estimators._gan_augmented import _allot, _filling_up, _Training
-from sklearn_magdg.estimators._validation import validation_mask
+from sklearn_magdg.estimators._gan_augmented import _allot, _filling_up
 from sklearn_magdg.model_selection import LeaveOneMagnificationOut
+from tests.estimators.kinds import rows_set_aside
 
 
 class InterruptIn(Callback):
@@ -72,12 +72,12 @@ def test_generated_rows_have_a_magnification_no_patient_and_the_mean_weight(tiss
 def test_generator_never_sees_the_patients_of_early_stopping(tissue):
     estimator = RecordingCNN(max_epochs=1, early_stopping=True, validation_fraction=0.3)
     model = _fit(_model(estimator), tissue)
-    held_back = validation_mask(model.estimator_, tissue.target, tissue.patient)
+    held_back = rows_set_aside(model.estimator_, tissue.target, tissue.patient)
     assert 0 < held_back.sum() < 54
     assert len(model.generator_.seen_[1]) == (~held_back).sum()
     np.testing.assert_array_equal(model.generator_.seen_[2], tissue.magnification[~held_back])
     _, y, patient, *_ = model.estimator_.seen_
-    inner = validation_mask(model.estimator_, y, patient)  # what the classifier set aside itself
+    inner = rows_set_aside(model.estimator_, y, patient)  # what the classifier set aside itself
     np.testing.assert_array_equal(inner[:54], held_back)
     assert not inner[54:].any()
 
@@ -111,7 +111,7 @@ def test_early_stopping_without_patients_still_keeps_generated_images_out_of_the
     with pytest.warns(UserWarning, match="without `patient`"):
         model.fit(tissue.data, tissue.target)
     _, y, patient, *_ = model.estimator_.seen_
-    inner = validation_mask(model.estimator_, y, patient)
+    inner = rows_set_aside(model.estimator_, y, patient)
     assert inner[:54].any()
     assert not inner[54:].any()
     assert len(model.generator_.seen_[1]) == 54 - inner.sum()
@@ -243,9 +243,8 @@ def test_an_inner_warm_start_is_refused(tissue):
 
 
 def _rows(counts):
-    y = np.repeat([label for label, _ in counts], list(counts.values()))
-    magnification = np.repeat([m for _, m in counts], list(counts.values()))
-    return _Training(None, y, None, magnification, np.ones(len(y)))
+    """(class, magnification) of every row of a training set with these cells."""
+    return [cell for cell, n in counts.items() for _ in range(n)]
 
 
 def test_allotment_follows_the_cells_or_fills_up_the_rare_ones():

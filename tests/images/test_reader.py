@@ -167,8 +167,15 @@ def test_a_cache_that_cannot_be_made_is_named(paths):
 # --- real images and the import ---
 
 
-def test_real_images_are_read_and_those_of_224_pixels_are_not_resampled(breakhis_root):
-    files = sorted(breakhis_root.rglob("SOB_B_F*-25197-*.png"))[:2] + sorted(breakhis_root.rglob("SOB_M_PC*.png"))[:1]
+def _is_224_pixels_wide_and_high(file):
+    with Image.open(file) as image:
+        return image.size == (224, 224)
+
+
+def test_real_images_are_read_and_those_of_224_pixels_are_not_resampled(breakhis_tree):
+    of_acquisition_size = breakhis_tree.loc[breakhis_tree["slide"] == "14-25197", "file"]
+    papillary = breakhis_tree.loc[breakhis_tree["subtype"] == "PC", "file"]
+    files = [*of_acquisition_size[:2], next(filter(_is_224_pixels_wide_and_high, papillary))]
     read = ImageReader(224, n_jobs=2).transform(files)
     assert read.shape == (3, 224, 224, 3)
     with Image.open(files[0]) as large, Image.open(files[2]) as small:

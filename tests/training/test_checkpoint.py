@@ -10,9 +10,9 @@ import torch
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_magdg.estimators import CNNClassifier, GradientReversalClassifier
+from sklearn_magdg.estimators import CNNClassifier, GradientReversalClassifier, _classifier
 from sklearn_magdg.modules import HistologyAugment
-from sklearn_magdg.training._checkpoint import _restore_callback, _text_of
+from sklearn_magdg.training._checkpoint import restore_callback, text_of
 
 
 class InterruptIn(Callback):
@@ -104,8 +104,8 @@ def _linear_backbone():
 def test_a_frozen_net_goes_on_where_its_features_differ_in_the_last_bits(tissue, tmp_path, monkeypatch):
     model = CNNClassifier(_linear_backbone, trainable="head", max_epochs=4, n_jobs=1, random_state=0)
     _cut_off(model.set_params(checkpoint=tmp_path), tissue, {})
-    plain = CNNClassifier._features
-    monkeypatch.setattr(CNNClassifier, "_features", lambda *args: np.nextafter(plain(*args), np.float32(9)))
+    plain = _classifier.infer
+    monkeypatch.setattr(_classifier, "infer", lambda *args, **more: np.nextafter(plain(*args, **more), np.float32(9)))
     epochs = CountEpochs()
     model.set_params(n_jobs=2, callbacks=[epochs]).fit(tissue.data, tissue.target)
     assert epochs.n_epochs == 2
@@ -192,7 +192,7 @@ class Chain:
 )
 def test_a_callable_that_passes_for_another_is_refused(value):
     with pytest.raises(ValueError, match=r"(?s)`checkpoint` cannot tell augment=.*a repr that shows its settings"):
-        _text_of("augment", value)
+        text_of("augment", value)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_a_callable_that_passes_for_another_is_refused(value):
     ],
 )
 def test_what_shows_its_settings_or_can_be_imported_is_told_apart_in_every_process(values):
-    texts = [_text_of("augment", value) for value in values]
+    texts = [text_of("augment", value) for value in values]
     assert len(set(texts)) == len(values)
     assert not any(" at 0x" in text for text in texts)
 
@@ -255,7 +255,7 @@ def test_a_checkpoint_that_may_not_be_read_is_not_called_damaged(tissue, tmp_pat
 def test_only_what_a_callback_has_learned_is_taken_from_the_file():
     callback = CountEpochs()
     callback.best_ = 0.0
-    _restore_callback(callback, {"best_": 3.0, "n_epochs": 7, "on_epoch_end": 1, "other_": 2, "__class__": Opaque})
+    restore_callback(callback, {"best_": 3.0, "n_epochs": 7, "on_epoch_end": 1, "other_": 2, "__class__": Opaque})
     assert vars(callback) == {"best_": 3.0, "n_epochs": 0}
     assert type(callback) is CountEpochs
 

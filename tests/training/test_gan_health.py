@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_magdg.estimators import DCGAN
 from sklearn_magdg.modules import FeatureGenerator
-from sklearn_magdg.training._gan import AdversarialNet
+from sklearn_magdg.training import GANNet
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_magnifications_that_differ_do_not_hide_a_collapse(features, monkeypatch
 
 
 def test_a_discriminator_that_wins_is_reported(features, monkeypatch):
-    update = AdversarialNet._update
+    update = GANNet._update
 
     def one_sided(optimizer, loss):
         if one_sided.turn:
@@ -55,7 +55,7 @@ def test_a_discriminator_that_wins_is_reported(features, monkeypatch):
         one_sided.turn = not one_sided.turn  # discriminator and generator take turns
 
     one_sided.turn = True
-    monkeypatch.setattr(AdversarialNet, "_update", staticmethod(one_sided))
+    monkeypatch.setattr(GANNet, "_update", staticmethod(one_sided))
     X, y = features
     with pytest.warns(ConvergenceWarning, match=r"The discriminator dominates: its loss is 0\.0"):
         DCGAN(max_epochs=60, lr=1e-2, gradient_penalty=0, random_state=0).fit(5 + X / 100, y)

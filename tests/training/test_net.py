@@ -4,7 +4,7 @@ import torch
 import torchvision
 
 from sklearn_magdg.modules import DomainHead, TwoHeaded
-from sklearn_magdg.training._net import (
+from sklearn_magdg.training import (
     BalancedBatches,
     ShuffledBatches,
     group_parameters,

@@ -301,8 +301,15 @@ class BaseNetClassifier(NetTransformer, ClassifierMixin, BaseEstimator):
         return module.to(resolve_device(self.device), memory_format=torch.channels_last)
 
     def _build_module(self, shape, n_classes, n_magnifications, *, check=True):
+        """A net with first weights for rows of `shape`; `check` tries its backbone on a blank image."""
         if len(shape) == 1:
-            self._refuse_parameters_of_images()
+            untouched = {"backbone": "auto", "weights": None, "trainable": "all", "backbone_lr": None, "augment": None}
+            touched = [name for name, default in untouched.items() if getattr(self, name) != default]
+            if touched:
+                raise ValueError(
+                    f"X holds features (2-D), for which the encoder is a perceptron: leave {touched} at the default, "
+                    "or give images."
+                )
             encoder, n_features = feature_encoder(shape[0])
         else:
             encoder, n_features = image_encoder(
@@ -318,15 +325,6 @@ class BaseNetClassifier(NetTransformer, ClassifierMixin, BaseEstimator):
                 warn_of_random_weights(f"trainable={self.trainable!r}")
         domain_head = self._build_domain_head(n_features, n_classes, n_magnifications)
         return TwoHeaded(encoder, n_features, n_classes, domain_head)
-
-    def _refuse_parameters_of_images(self):
-        untouched = {"backbone": "auto", "weights": None, "trainable": "all", "backbone_lr": None, "augment": None}
-        touched = [name for name, default in untouched.items() if getattr(self, name) != default]
-        if touched:
-            raise ValueError(
-                f"X holds features (2-D), for which the encoder is a perceptron: leave {touched} at the default, "
-                "or give images."
-            )
 
     @property
     def _augmentation(self):

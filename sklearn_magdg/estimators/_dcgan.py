@@ -28,7 +28,6 @@ from sklearn_magdg.modules import ADVERSARIAL_LOSSES, UPSAMPLINGS, build_discrim
 from sklearn_magdg.training import (
     MAX_SEED,
     SampleJudge,
-    ShuffledBatches,
     TrainingData,
     completed_epochs,
     gan_net,
@@ -46,6 +45,11 @@ from sklearn_magdg.training import (
 )
 
 SMALLEST, LARGEST = 32, 128  # sides in pixels that four strided convolutions serve
+# Parameters that its training is given as they are.
+_OF_THE_GAME = (
+    *("loss", "flips", "diff_augment", "gradient_penalty"),
+    *("max_epochs", "patience", "batch_size", "lr"),
+)
 
 
 class DCGAN(BaseEstimator):
@@ -356,21 +360,15 @@ class DCGAN(BaseEstimator):
         # cells that only held-back patients have say nothing of the generator
         judged = np.flatnonzero(held_back & (code >= 0))
         judge = SampleJudge(embed, source.take(judged), code[judged], self.batch_size) if len(judged) else None
+        settings = {name: getattr(self, name) for name in _OF_THE_GAME}
         net = gan_net(
             module,
             seen_code,
             judge,
-            loss=self.loss,
-            flips=self.flips,
-            diff_augment=self.diff_augment,
-            gradient_penalty=self.gradient_penalty,
-            patience=self.patience,
-            batch_size=self.batch_size,
             betas=tuple(self.betas),
-            lr=self.lr,
-            max_epochs=self.max_epochs,
             device=resolve_device(self.device),
             verbose=int(self.verbose),
+            **settings,
         )
         interrupted = run(net, TrainingData(training, {"cell": seen_code}))
         # an interrupt between an epoch's end and its KID leaves a row without, which early stopping did not judge
@@ -380,27 +378,29 @@ class DCGAN(BaseEstimator):
         self._store(module, history, cells, seen_code, source.shape)
         if judge is not None:
             self.best_epoch_ = kept_epoch(net)
-        self._look_at(embed, training, seen_code, net.criterion_.guessing())
+        classes = parts_of(cells)[:, 0]
+        self.spread_ = spread_of_samples(self.module_, embed, training, seen_code, classes, self.batch_size)
+        played = history[: getattr(self, "best_epoch_", None)]  # what made the generator that is kept
+        warn_of_lost_game(played, len(played) * len(net.batches), self.spread_, net.criterion_.guessing())
         return interrupted
 
     def _start_module(self, source, cells):
         """Both players with first weights, on the device."""
         codes, shape = parts_of(cells), source.shape
-        input_layer, generator = self._build_generator(shape, codes)
+        input_layer, generator = build_generator(shape, codes, **self._size())
         if len(shape) == 1:
             input_layer.measure(torch.from_numpy(source.read(np.arange(len(source)))))
-        size = {"image_size": self.image_size, "width": self.width}
-        discriminator = build_discriminator(shape, codes, spectral_norm=self.spectral_norm, **size)
+        discriminator = build_discriminator(shape, codes, self.image_size, self.width, self.spectral_norm)
         module = players(input_layer, generator, discriminator, self.ema_decay)
         return module.to(resolve_device(self.device), memory_format=torch.channels_last)
 
-    def _build_generator(self, shape, codes):
-        size = {"image_size": self.image_size, "latent_dim": self.latent_dim, "width": self.width}
-        return build_generator(shape, codes, upsampling=self.upsampling, **size)
+    def _size(self):
+        """What the generator's layers depend on."""
+        return {name: getattr(self, name) for name in ("image_size", "latent_dim", "width", "upsampling")}
 
     def _rebuild_module(self):
         """A module like that of the last fit, with first weights."""
-        return _kept(*self._build_generator(self.input_shape_, parts_of(self.cells_)))
+        return _kept(*build_generator(self.input_shape_, parts_of(self.cells_), **self._size()))
 
     def _store(self, module, history, cells, code, shape):
         self.module_ = _kept(module["input"], settle(generating(module), code)).eval()
@@ -410,14 +410,6 @@ class DCGAN(BaseEstimator):
         self.classes_ = np.unique([cell[0] for cell in cells]) if self.conditional else None
         self.input_shape_ = shape
         forget(self, "best_epoch_")
-
-    def _look_at(self, embed, source, code, guessing):
-        """Measure the spread of the samples, and warn where the game was lost."""
-        classes = parts_of(self.cells_)[:, 0]
-        self.spread_ = spread_of_samples(self.module_, embed, source, code, classes, self.batch_size)
-        played = self.history_[: getattr(self, "best_epoch_", None)]  # what made the generator that is kept
-        n_steps = len(played) * len(ShuffledBatches(len(source), self.batch_size))
-        warn_of_lost_game(played, n_steps, self.spread_, guessing)
 
 
 def _kept(input_layer, generator):

@@ -125,8 +125,7 @@ class GANAugmentedClassifier(
             Raised again after the completed epochs of `estimator`, if any, have been stored.
         """
         self._validate_params()
-        _check_generator(self.generator)
-        _check_estimator(self.estimator, self.random_state)
+        _check_parts(self.estimator, self.generator, self.random_state)
         with unchanged_on_error(self):
             rng = check_random_state(self.random_state)
             estimator = _seeded_clone(CNNClassifier() if self.estimator is None else self.estimator, rng)
@@ -147,7 +146,12 @@ class GANAugmentedClassifier(
 
     def _fit(self, source, cohort, estimator, generator, rng):
         """Fit generator and classifier and store them; returns whether an interrupt ended the classifier's fit."""
-        _check_frozen(generator, source.shape)
+        is_frozen = isinstance(generator, FrozenEstimator)
+        if is_frozen and generator.input_shape_ != source.shape:
+            raise ValueError(
+                f"The frozen generator was fitted on inputs of shape {generator.input_shape_}, got {source.shape}; fit "
+                "it on the same features or images, or give it without FrozenEstimator."
+            )
         seen = np.ones(len(cohort), dtype=bool)
         if estimator.early_stopping:
             # the patients that `estimator` will set aside, which the generator must not see either
@@ -155,18 +159,27 @@ class GANAugmentedClassifier(
             seen = ~validation_rows(cohort, estimator.validation_fraction, check_random_state(estimator.random_state))
         n_synthetic = round(self.ratio * np.count_nonzero(seen))
         _check_memory(self.ratio, n_synthetic, source.shape)
+
         given, counts = _as_given(cohort), {}
         if n_synthetic:
             part = cohort.take(seen)
             generator.fit(source.take(seen), **_as_given(part, weighted=False))
-            learned = None  # of a frozen one: what that cannot generate is an error, for its user chose it
-            if not isinstance(generator, FrozenEstimator):
-                learned = set(generator.cells_)  # fewer than are there where its early stopping set some aside
+            # fewer cells than are there where its early stopping set some aside; of a frozen one all are asked for,
+            # and what that cannot generate is an error, for its user chose it
+            learned = None if is_frozen else set(generator.cells_)
             counts = _allot(cells_of(part), n_synthetic, self.balance, learned)
-            values, labels, magnifications = _generate(generator, counts, rng)
+            values, added = _generate(generator, counts, rng)
+            added["sample_weight"] = np.full(len(values), part.weight.mean())
             source = JoinedSource([source, ArraySource(values)])
-            given = _with_generated(given, labels, magnifications, part.weight.mean())
-        interrupted = _fit_until_interrupted(estimator, source, given)
+            given = {name: None if own is None else np.concatenate([own, added[name]]) for name, own in given.items()}
+        interrupted = False
+        try:
+            estimator.fit(source, **given)
+        except KeyboardInterrupt:
+            if not hasattr(estimator, "module_"):  # nothing of its first epoch is left
+                raise
+            interrupted = True
+
         self.estimator_ = estimator
         self.generator_ = generator if counts else None
         self.n_synthetic_ = sum(counts.values())
@@ -264,26 +277,15 @@ def _as_given(cohort, *, weighted=True):
     return given | {"sample_weight": cohort.weight} if weighted else given
 
 
-def _with_generated(given, labels, magnifications, weight):
-    """`given` with the generated rows behind the real ones: without patients, and all of the same weight."""
-    added = {
-        "y": labels,
-        "patient": np.full(len(labels), None),
-        "magnification": magnifications,
-        "sample_weight": np.full(len(labels), weight),
-    }
-    return {name: None if own is None else np.concatenate([own, added[name]]) for name, own in given.items()}
-
-
-def _check_generator(generator):
+def _check_parts(estimator, generator, random_state):
+    """Refuse a generator or a classifier that cannot serve here."""
     trained = generator.estimator if isinstance(generator, FrozenEstimator) else generator
     if not isinstance(trained, DCGAN | None):
         raise ValueError(f"`generator` must be a DCGAN, alone or in FrozenEstimator, got {generator!r}.")
     if trained is not None and not trained.conditional:
         raise ValueError("The generator must give labels: use DCGAN(conditional=True).")
-
-
-def _check_estimator(estimator, random_state):
+    if isinstance(generator, FrozenEstimator):
+        check_is_fitted(generator)
     if estimator is None:
         return
     if estimator.warm_start:
@@ -294,18 +296,6 @@ def _check_estimator(estimator, random_state):
         raise ValueError(
             "`checkpoint` of `estimator` needs an int as `random_state` of GANAugmentedClassifier, got "
             f"{random_state!r}: without one other images are generated, and no fit would go on."
-        )
-
-
-def _check_frozen(generator, shape):
-    """Refuse a frozen generator that is not fitted, or on inputs of another shape."""
-    if not isinstance(generator, FrozenEstimator):
-        return
-    check_is_fitted(generator)
-    if generator.input_shape_ != shape:
-        raise ValueError(
-            f"The frozen generator was fitted on inputs of shape {generator.input_shape_}, got {shape}; fit it on the "
-            "same features or images, or give it without FrozenEstimator."
         )
 
 
@@ -330,17 +320,6 @@ def _seeded_clone(estimator, rng):
         return estimator
     names = sorted(name for name in estimator.get_params() if name.split("__")[-1] == "random_state")
     return estimator.set_params(**{name: rng.randint(MAX_SEED) for name in names})
-
-
-def _fit_until_interrupted(estimator, source, given):
-    """Whether an interrupt ended the fit after its first epoch; an earlier one leaves nothing and is raised again."""
-    try:
-        estimator.fit(source, **given)
-    except KeyboardInterrupt:
-        if not hasattr(estimator, "module_"):
-            raise
-        return True
-    return False
 
 
 def _allot(cell_of_row, n_synthetic, balance, learned=None):
@@ -370,7 +349,7 @@ def _filling_up(sizes, n):
 
 
 def _generate(generator, counts, rng):
-    """Samples, their labels and their magnifications (None each where the cells know none)."""
+    """Samples as often as `counts` says of each cell, and what is known of them; they are of no patient."""
     labels, magnifications = (np.repeat(np.array(names), list(counts.values())) for names in zip(*counts, strict=True))
     asked = None if magnifications[0] is None else magnifications
     if asked is not None and generator.cells_[0][1] is None:
@@ -378,4 +357,4 @@ def _generate(generator, counts, rng):
             "The frozen generator was fitted without `magnification`, which is given here: fit it with magnifications."
         )
     values, labels = generator.sample(len(labels), labels, magnification=asked, random_state=rng)
-    return values, labels, magnifications
+    return values, {"y": labels, "patient": np.full(len(labels), None), "magnification": magnifications}

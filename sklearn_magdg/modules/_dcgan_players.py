@@ -28,7 +28,7 @@ def build_generator(shape, codes, *, image_size, latent_dim, width, upsampling):
     return SignedInput(), ImageGenerator(image_size, latent_dim, width, codes, upsampling)
 
 
-def build_discriminator(shape, codes, *, image_size, width, spectral_norm):
+def build_discriminator(shape, codes, image_size, width, spectral_norm):
     """What tells real from generated rows of `shape`; parameters as of `build_generator`."""
     if len(shape) == 1:
         return FeatureDiscriminator(shape[0], codes, spectral_norm)

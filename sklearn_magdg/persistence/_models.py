@@ -132,17 +132,25 @@ def load_model(path, **callables):
         raise FileNotFoundError(f"There is no model file {str(path)!r}; check the path.")
     with _explained(path):
         file = unpack(path)
+    tensors = [{} for _ in file.description]  # of each model, by the position that their names begin with
     with _explained(path, file.written_by):
-        wanted = {name for model in file.description for name in _asked_for(model)}
-        tensors = _by_model(file.tensors, len(file.description))
+        wanted = {
+            value["given"]
+            for model in file.description
+            for value in [*model["parameters"].values(), *model["learned"].values()]
+            if isinstance(value, dict) and "given" in value
+        }
+        for name, values in file.tensors.items():
+            position, _, own = name.partition(".")
+            tensors[int(position)][own] = values
     _check_given(wanted, callables, path)
     restored = []
     for model, own in zip(file.description, tensors, strict=True):
         with _explained(path, file.written_by):
             estimator = _restored(model, restored, callables)
-        if own:
-            estimator.module_ = _restored_module(estimator, own, path, file.written_by)
-        restored.append(estimator)
+            if own:
+                _fill(estimator, own)
+            restored.append(estimator)
     with _explained(path, file.written_by):
         check_is_fitted(restored[-1], _FITTED, all_or_any=any)
     return restored[-1]
@@ -177,13 +185,17 @@ class _Description:
             raise _not_savable(estimator)
         if cls is not FrozenEstimator:
             estimator._validate_params()
+        own = vars(estimator)
         parameters = {k: v for k, v in estimator.get_params(deep=False).items() if k not in _LEFT_OUT}
-        learned = {k: v for k, v in vars(estimator).items() if _LEARNED.fullmatch(k) and k != "module_"}
+        learned = {k: v for k, v in own.items() if _LEARNED.fullmatch(k) and k != "module_"}
+        # what `clone` carries over beside the parameters: `set_output` and `set_..._request`
+        asked = own.get("_metadata_request")
+        requests = {m: getattr(asked, m).requests for m in SIMPLE_METHODS if asked and hasattr(asked, m)}
         return {
             "class": cls.__name__,
             "parameters": {name: self._value(value, prefix + name) for name, value in parameters.items()},
             "learned": {name: self._value(value, prefix + name) for name, value in learned.items()},
-            "settings": _settings(estimator),
+            "settings": {"output": own.get("_sklearn_output_config", {}), "requests": requests},
         }
 
     def _value(self, value, name):
@@ -198,16 +210,6 @@ class _Description:
                 f"`{name}` holds {error}, which a model file cannot hold: change it to numbers, texts, or lists and "
                 "dicts of them."
             ) from error
-
-
-def _settings(estimator):
-    """What `clone` carries over beside the parameters: `set_output` and `set_..._request`."""
-    own = vars(estimator)
-    requests = own.get("_metadata_request")
-    return {
-        "output": own.get("_sklearn_output_config", {}),
-        "requests": {m: getattr(requests, m).requests for m in SIMPLE_METHODS if requests and hasattr(requests, m)},
-    }
 
 
 def _tensors(estimator):
@@ -235,7 +237,17 @@ def _not_savable(estimator):
 
 
 def _restored(model, restored, callables):
-    """The estimator that `model` describes, without its net."""
+    """The estimator that `model` describes, without its net.
+
+    Parameters
+    ----------
+    model : dict
+        One entry of the file's description.
+    restored : list of estimator
+        Those before it in the file, which it may hold.
+    callables : dict
+        What the user gave again, by name.
+    """
 
     def value(stored):
         match stored:
@@ -245,58 +257,46 @@ def _restored(model, restored, callables):
                 return callables[name]
         return from_plain(stored)
 
-    cls = _CLASSES[model["class"]]
+    cls, settings = _CLASSES[model["class"]], model["settings"]
     estimator = cls(**{name: value(v) for name, v in model["parameters"].items() if name not in _LEFT_OUT})
     if cls is not FrozenEstimator:
         estimator._validate_params()
     for name, stored in model["learned"].items():
+        # or a file could put a value in the place of a method
         if not _LEARNED.fullmatch(name) or hasattr(cls, name):
             raise ValueError(f"{name!r} is not an attribute that `fit` sets")
         setattr(estimator, name, value(stored))
-    _apply_settings(estimator, model["settings"])
-    return estimator
-
-
-def _apply_settings(estimator, settings):
     if settings["output"]:
         estimator.set_output(**settings["output"])
-    with config_context(enable_metadata_routing=True):
+    with config_context(enable_metadata_routing=True):  # without it scikit-learn has no `set_..._request`
         for method, requests in settings["requests"].items():
             if requests and method in SIMPLE_METHODS:
                 getattr(estimator, f"set_{method}_request")(**requests)
+    return estimator
 
 
-def _restored_module(estimator, tensors, path, written_by):
-    """The net that the parameters describe, with these weights."""
-    with _explained(path, written_by):
-        module = blank_module(estimator)
-        fault = misfit(module.state_dict(), tensors)
-        if fault:
-            raise ValueError(f"its tensors are not those of the net that its parameters give, {fault}")
-        _fill(module, tensors)
-    return module.to(_device_here(estimator.device), memory_format=torch.channels_last).eval()
-
-
-def _fill(module, tensors):
+def _fill(estimator, tensors):
+    """Give `estimator` the net that its parameters describe, with these weights, on its device."""
+    module = blank_module(estimator)
+    fault = misfit(module.state_dict(), tensors)
+    if fault:
+        raise ValueError(f"its tensors are not those of the net that its parameters give, {fault}")
     for part in module.modules():
         own = [*part.parameters(recurse=False), *part.buffers(recurse=False)]
+        # a callable's part of the net has numbers, and what is no tensor of the state, already
         if any(values.is_meta for values in own):
             part.to_empty(device="cpu", recurse=False)
     module.load_state_dict(tensors)
-
-
-def _by_model(tensors, n_models):
-    """The tensors of each model, by the position that their names begin with."""
-    owned = [{} for _ in range(n_models)]
-    for name, values in tensors.items():
-        position, _, own = name.partition(".")
-        owned[int(position)][own] = values
-    return owned
-
-
-def _asked_for(model):
-    values = [*model["parameters"].values(), *model["learned"].values()]
-    return [value["given"] for value in values if isinstance(value, dict) and "given" in value]
+    try:
+        device = resolve_device(estimator.device)
+    except ValueError:
+        device = torch.device("cpu")
+        warnings.warn(
+            f"The model was saved with device={estimator.device!r}, which is not here: it is on the CPU; before "
+            "another `fit`, set `device`.",
+            UserWarning,
+        )
+    estimator.module_ = module.to(device, memory_format=torch.channels_last).eval()
 
 
 def _check_given(wanted, callables, path):
@@ -312,19 +312,6 @@ def _check_given(wanted, callables, path):
             f"load_model got {needless}, which {path} does not ask for (it asks for {sorted(wanted) or 'nothing'}): "
             "leave them out, or use `set_params` on the loaded model."
         )
-
-
-def _device_here(name):
-    """The device of that name, or the CPU, with a warning, where it is not there."""
-    try:
-        return resolve_device(name)
-    except ValueError:
-        warnings.warn(
-            f"The model was saved with device={name!r}, which is not here: it is on the CPU; before another `fit`, set "
-            "`device`.",
-            UserWarning,
-        )
-        return torch.device("cpu")
 
 
 @contextmanager

@@ -66,10 +66,21 @@ def export_onnx(estimator, path, *, opset=None):
         raise TypeError(f"export_onnx takes a classifier of this package, got {type(estimator).__name__}.")
     check_is_fitted(estimator, ["module_", "estimator_"], all_or_any=any)
     path = check_writable(path)
-    _require_exporter()
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            'export_onnx needs onnx and onnxscript: install them with `pip install "sklearn-magdg[onnx]"`.'
+        ) from error
     classifier = getattr(estimator, "estimator_", estimator)
     program = _traced(classifier, opset)
-    _check_opset(program, opset)
+    given = program.model.opset_imports[""]
+    if opset not in (None, given):  # the exporter says so in its log alone
+        raise ValueError(
+            f"torch's exporter cannot bring this net to opset={opset}, its own is {given}: leave `opset` at None, or "
+            "choose one nearer to that."
+        )
     program.model.metadata_props.update(_metadata(estimator, classifier))
     content = program.model_proto.SerializeToString()
     with whole_file(path) as file:
@@ -89,6 +100,7 @@ class _Probabilities(nn.Module):
 
 
 def _traced(classifier, opset):
+    """Torch's ONNX program of the classifier's probabilities."""
     module = copy.deepcopy(classifier.module_).cpu().to(memory_format=torch.contiguous_format)
     shape = classifier.input_shape_
     # of two rows, for torch takes a dimension of 1 for one that never changes
@@ -105,16 +117,8 @@ def _traced(classifier, opset):
     )
 
 
-def _check_opset(program, opset):
-    given = program.model.opset_imports[""]
-    if opset not in (None, given):  # the exporter says so in its log alone
-        raise ValueError(
-            f"torch's exporter cannot bring this net to opset={opset}, its own is {given}: leave `opset` at None, or "
-            "choose one nearer to that."
-        )
-
-
 def _metadata(estimator, classifier):
+    """What a program without Python needs to know beside the graph, as texts."""
     sizes = [getattr(estimator, "image_size_", None), classifier.image_size]
     on_images = len(classifier.input_shape_) == 3
     return {
@@ -123,13 +127,3 @@ def _metadata(estimator, classifier):
         "input_sizes": json.dumps([size for size in sizes if size is not None] if on_images else []),
         "written_by": versions(),
     }
-
-
-def _require_exporter():
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            'export_onnx needs onnx and onnxscript: install them with `pip install "sklearn-magdg[onnx]"`.'
-        ) from error

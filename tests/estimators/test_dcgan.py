@@ -13,7 +13,8 @@ from sklearn_magdg.estimators import DCGAN, CNNClassifier, ImageEncoder
 from sklearn_magdg.estimators import _dcgan as dcgan
 from sklearn_magdg.images import ArraySource
 from sklearn_magdg.modules import r1_penalty
-from sklearn_magdg.training import GANNet, SampleJudge
+from sklearn_magdg.training import SampleJudge
+from sklearn_magdg.training._gan import GANNet
 
 TINY = {"image_size": 32, "width": 2, "latent_dim": 4, "batch_size": 40, "max_epochs": 1, "random_state": 0}
 
@@ -77,7 +78,9 @@ def test_classes_that_nobody_asks_for_come_as_often_as_in_training(marked):
 
 def test_the_discriminator_sees_real_and_generated_images_through_one_augmentation(marked, monkeypatch):
     seen = []
-    monkeypatch.setattr("sklearn_magdg.estimators._dcgan.diff_augment", lambda images: (seen.append(images), images)[1])
+    monkeypatch.setattr(
+        "sklearn_magdg.training._gan_health.augment_differentiably", lambda images: (seen.append(images), images)[1]
+    )
     DCGAN(**TINY, diff_augment=True).fit(marked[0], marked[1])
     assert len(seen) == 3 * 2  # three times a step, two steps
     real, fake, again = seen[:3]

@@ -32,7 +32,7 @@ class RecordingGAN(DCGAN):
     """A DCGAN that keeps what it was fitted on."""
 
     def fit(self, X, y=None, *, patient=None, magnification=None):
-        self.seen_ = X.read(np.arange(len(X))).numpy(), np.asarray(y), magnification, patient
+        self.seen_ = X.read(np.arange(len(X))), np.asarray(y), magnification, patient
         return super().fit(X, y, patient=patient, magnification=magnification)
 
 

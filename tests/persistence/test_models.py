@@ -25,8 +25,8 @@ from sklearn_magdg.estimators import (
     load_model,
     save_model,
 )
-from sklearn_magdg.estimators import _model_file as model_file
 from sklearn_magdg.modules import HistologyAugment
+from sklearn_magdg.persistence import _model_file as model_file
 
 GAN = DCGAN(32, width=2, max_epochs=1, random_state=0)
 MODELS = [

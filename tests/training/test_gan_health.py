@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_magdg.estimators import DCGAN
 from sklearn_magdg.modules import FeatureGenerator
-from sklearn_magdg.training import GANNet
+from sklearn_magdg.training._gan import GANNet
 
 
 @pytest.fixture

@@ -15,11 +15,15 @@ from sklearn_magdg.training import infer, seeded, threads
 
 @contextmanager
 def unchanged_on_error(estimator):
-    """Attributes of `estimator` are as before where the body raises: an earlier fit stays usable, none is half made."""
+    """Attributes of `estimator` are as before where the body raises: an earlier fit stays usable, none is half made.
+
+    The attributes are put back, not what they refer to: a body changes copies, as a warm start copies its module. A
+    keyboard interrupt counts as an error; a `fit` that keeps completed epochs raises it again outside.
+    """
     before = dict(vars(estimator))
     try:
         yield
-    except BaseException:
+    except BaseException:  # a keyboard interrupt too
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
@@ -34,6 +38,9 @@ def forget(estimator, *names):
 def read_source(estimator, X, *, reset, **reading):
     """`X` as a source of images or features, checked.
 
+    Features go through scikit-learn's own validation, which tells sparse matrices, strings, NaN and another number of
+    columns in the words that its users know.
+
     Parameters
     ----------
     estimator : estimator
@@ -44,6 +51,11 @@ def read_source(estimator, X, *, reset, **reading):
         Whether this is a `fit`.
     **reading
         How images are read, as of `sklearn_magdg.images.as_source`.
+
+    Returns
+    -------
+    Source
+        Of uint8 images (height, width, 3) or of float32 features.
     """
     source = as_source(X, check_files=reset, **reading)
     if source is None:
@@ -58,8 +70,13 @@ def blank_module(estimator):
 
     It has the names, shapes and dtypes of all tensors, and costs no memory. To build the net with numbers and throw
     them away would cost the seconds, and the memory, of a large net's first weights at every loading.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With ``_rebuild_module``, which gives a net like that of the last fit.
     """
-    sketch = copy.copy(estimator)
+    sketch = copy.copy(estimator)  # whose parameters may change, which the estimator's may not
     if callable(getattr(estimator, "backbone", None)):
         with seeded(0):
             made = estimator.backbone()
@@ -80,7 +97,22 @@ class NetTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """Inference by ``module_`` on inputs of ``input_shape_``; embeddings are float32, ``embedding_dim_`` wide."""
 
     def _infer(self, X, read_output):
-        """`read_output` of the net's output for every row of `X`."""
+        """`read_output` of the net's output for every row of `X`, float32.
+
+        Parameters
+        ----------
+        X : array-like
+            As in `fit`, of the size that the net was fitted on once `image_size` has been applied.
+        read_output : callable
+            From the output of ``module_`` for a batch to a tensor with a row per image.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            For images of another size, or another number of features.
+        """
         check_is_fitted(self)
         source = self._as_source(X, reset=False)
         if source.shape != self.input_shape_:
@@ -93,6 +125,7 @@ class NetTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             return infer(self.module_, source, batch_size=self.batch_size, device=device, read_output=read_output)
 
     def _as_source(self, X, *, reset):
+        """`X` as this estimator's parameters say that it is read."""
         reading = {"image_size": self.image_size, "n_jobs": self.n_jobs, "cache": self.image_cache}
         return read_source(self, X, reset=reset, **reading)
 

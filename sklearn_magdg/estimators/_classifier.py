@@ -283,6 +283,7 @@ class BaseNetClassifier(NetTransformer, ClassifierMixin, BaseEstimator):
         return history, best_epoch, interrupted
 
     def _store(self, module, history, cohort, shape):
+        """Set the fitted attributes, all at once and last, from the `cohort` that was trained on."""
         self.module_ = module.eval()
         self.history_ = history
         self.classes_ = cohort.label.names

@@ -106,6 +106,11 @@ class CNNClassifier(BaseNetClassifier):
 
     Notes
     -----
+    What is minimised is the weighted cross-entropy, and with ``penalty="coral"`` or ``"mmd"`` also `penalty_weight` times
+    the mean over pairs of magnifications of the distance of their embeddings in a batch; ``"vrex"`` takes the variance of
+    their risks in its place, and ``"group_dro"`` weighs the risks themselves, the largest most. A batch that lacks a
+    magnification compares those that it has.
+
     One of scikit-learn's estimator checks fails, as it would for its own ``MLPClassifier`` with mini-batches:
     ``check_sample_weight_equivalence_on_dense_data``. A weight of 2 has the loss of a repeated row in the mean over
     random batches, not batch by batch.
@@ -191,6 +196,7 @@ class CNNClassifier(BaseNetClassifier):
         self.random_state = random_state
 
     def _build_objective(self, n_magnifications):
+        """Cross-entropy and the penalty; with a single magnification the penalty has nothing to compare."""
         if self.penalty is None:
             return Objective()
         if n_magnifications < 2:
@@ -204,6 +210,7 @@ class CNNClassifier(BaseNetClassifier):
         return Objective(penalty=self.penalty, penalty_weight=self.penalty_weight, n_magnifications=n_magnifications)
 
     def _balance_groups(self, cohort):
+        """Magnifications, where the penalty compares their risks."""
         reads_risk = self.penalty in PENALTIES.keys() - EMBEDDING_PENALTIES.keys()
         if reads_risk and cohort.magnification is not None:
             return cohort.magnification.codes  # or weights themselves would pass for risk

@@ -351,7 +351,10 @@ class DCGAN(BaseEstimator):
         return held_back
 
     def _fit(self, source, code, cells, held_back):
-        """Train and store; returns whether a keyboard interrupt cut the training short."""
+        """Train and store; returns whether a keyboard interrupt cut the training short.
+
+        `code` (n,) is the position of each row's cell in `cells`, -1 where it is none of them.
+        """
         seen = np.flatnonzero(~held_back)
         training, seen_code = source.take(seen), code[seen]
         module = self._start_module(training, cells)

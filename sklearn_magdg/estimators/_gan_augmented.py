@@ -268,7 +268,10 @@ class GANAugmentedClassifier(
 
 
 def _as_given(cohort, *, weighted=True):
-    """What `fit` takes of a cohort, with names in place of codes; a generator takes no weights."""
+    """What `fit` takes of a cohort, with names in place of codes; a generator takes no weights.
+
+    Generator and classifier are estimators of their own, which check and encode what they are given as any user's.
+    """
     given = {
         "y": cohort.label.names[cohort.label.codes],
         "patient": None if cohort.patient is None else cohort.patient.values(),
@@ -314,7 +317,10 @@ def _check_memory(ratio, n_synthetic, shape):
 
 
 def _seeded_clone(estimator, rng):
-    """A clone whose every `random_state` is an int, so that what it draws can be drawn again."""
+    """A clone whose every `random_state` is an int, so that what it draws can be drawn again.
+
+    The names are sorted, so that the draws do not depend on the order of the parameters.
+    """
     estimator = clone(estimator)
     if isinstance(estimator, FrozenEstimator):
         return estimator

@@ -175,6 +175,7 @@ image_cache, checkpoint, callbacks, warm_start, verbose, random_state
         self.random_state = random_state
 
     def _build_domain_head(self, n_features, n_classes, n_magnifications):
+        """What reads the magnification; None, with a warning, where there is a single one to read."""
         if n_magnifications < 2:
             warnings.warn(
                 f"GradientReversalClassifier needs at least 2 magnifications to hide, got {n_magnifications} to "
@@ -186,6 +187,7 @@ image_cache, checkpoint, callbacks, warm_start, verbose, random_state
         return DomainHead(n_features, n_classes, n_magnifications, self.conditional)
 
     def _build_projection(self, n_features):
+        """What the adversary can change of a frozen backbone's features, which hide nothing by themselves."""
         return trainable_projection(n_features)
 
     def _build_objective(self, n_magnifications):
@@ -203,15 +205,19 @@ image_cache, checkpoint, callbacks, warm_start, verbose, random_state
         return super()._build_batches(cohort)
 
     def _balance_groups(self, cohort):
+        """Magnifications where batches balance them: within one its weights decide, between them the batches do."""
         return cohort.magnification.codes if self._is_balanced(cohort) else super()._balance_groups(cohort)
 
     def _learning_rate(self, name):
+        """Ten times `lr` for the domain head, which must keep up with the encoder."""
         return _HEAD_LR_FACTOR * self.lr if name.startswith("domain_head.") else super()._learning_rate(name)
 
     def _betas(self, module):
+        """AdamW's momenta, shorter where two players move against each other."""
         return super()._betas(module) if module.domain_head is None else _BETAS
 
     def _method_callbacks(self, module, cohort, batches):
+        """The schedule of the reversal, and what the adversary's log needs beside its losses."""
         if module.domain_head is None:
             return []
         # a warm start takes the schedule up where it was: its domain head has learned already
@@ -230,6 +236,7 @@ image_cache, checkpoint, callbacks, warm_start, verbose, random_state
         return [schedule, LogConstant("domain_chance", chance), LogReversalGradient()]
 
     def _closing_callbacks(self, module, cohort, batches):
+        """The look at the adversary's health; one that was never asked to act cannot have died."""
         if module.domain_head is None or not self.reversal_strength * self.domain_weight:
             return []
         health = AdversaryHealth(

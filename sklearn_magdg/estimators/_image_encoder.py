@@ -51,6 +51,11 @@ class ImageEncoder(NetTransformer, BaseEstimator):
     module_ : torch.nn.Module
         The net, in evaluation mode.
 
+    Notes
+    -----
+    `fit` reads no pixel: two encoders with the same parameters, fitted on different images of one size, embed alike. A
+    net of torchvision without `weights` has random ones, the same in every process, and warns.
+
     Examples
     --------
     >>> from sklearn_magdg.datasets import make_histology
@@ -139,6 +144,7 @@ class ImageEncoder(NetTransformer, BaseEstimator):
         return self._infer(X, lambda embedding: embedding)
 
     def _build(self, shape):
+        """Input layer, net and width of its embedding."""
         if self.backbone == "random":
             if self.weights is not None:
                 raise ValueError("`weights` needs a torchvision `backbone` such as 'mobilenet_v2'; 'random' has none.")

@@ -17,10 +17,20 @@ _BLANK = "0" * 64
 
 
 class ModelFile(NamedTuple):
-    """What a model file holds."""
+    """What a model file holds.
+
+    Attributes
+    ----------
+    tensors : dict of str to torch.Tensor
+        By name; what each is, the description tells.
+    description : object
+        Whatever JSON can hold.
+    written_by : str
+        Versions of the libraries that wrote it.
+    """
 
     tensors: dict
-    description: object  # whatever JSON can hold
+    description: object
     written_by: str
 
 
@@ -31,7 +41,21 @@ def versions():
 
 
 def pack(tensors, description):
-    """The file's bytes."""
+    """The file's bytes: a safetensors file, its description and a digest of the whole in the header.
+
+    The digest is computed with zeros in its own place, and then put there.
+
+    Parameters
+    ----------
+    tensors : dict of str to torch.Tensor
+        Contiguous, on the CPU.
+    description : object
+        Whatever JSON can hold; nan and infinity, which it cannot, are refused.
+
+    Returns
+    -------
+    bytes
+    """
     metadata = {
         "format": _FORMAT,
         "format_version": _FORMAT_VERSION,
@@ -68,7 +92,13 @@ def unpack(path):
 
 
 def check_writable(path):
-    """`path` as a Path, if a file can be written there."""
+    """`path` as a Path, if a file can be written there.
+
+    Raises
+    ------
+    IsADirectoryError, FileNotFoundError
+        For a folder, and for a path whose folder is not there: said before anything is computed.
+    """
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{str(path)!r} is a folder: give the path of a file, {str(path / 'model')!r}, say.")
@@ -82,6 +112,7 @@ def _digest(content):
 
 
 def _seal(digest):
+    """The entry of the digest as it stands in the header, in bytes."""
     # in the description, a JSON text within JSON, no quotation mark stands without a backslash
     return f'"sha256":"{digest}"'.encode()
 

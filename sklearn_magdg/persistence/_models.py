@@ -163,13 +163,29 @@ class _Description:
     """Models one after the other, each after those that it holds, and their tensors.
 
     A model that two others hold (a frozen generator) stands there once.
+
+    Attributes
+    ----------
+    models : list of dict
+        Class, parameters, learned attributes and settings of each, as JSON can hold them.
+    tensors : dict of str to torch.Tensor
+        By the model's position and the tensor's name in its net: "0.generator.project.weight".
+    positions : dict of int to int
+        From the identity of an estimator to its place in `models`.
     """
 
     def __init__(self):
         self.models, self.tensors, self.positions = [], {}, {}
 
     def add(self, estimator, prefix=""):
-        """Position of `estimator`; `prefix` leads to its parameters from outside."""
+        """Position of `estimator`, which is described now unless it was before.
+
+        Parameters
+        ----------
+        estimator : estimator
+        prefix : str
+            What leads to its parameters from outside, as in ``set_params``: "estimator__", say.
+        """
         if id(estimator) not in self.positions:
             model = self._model(estimator, prefix)
             self.positions[id(estimator)] = position = len(self.models)
@@ -199,6 +215,7 @@ class _Description:
         }
 
     def _value(self, value, name):
+        """`value` as JSON: a position for a model, the name under which a callable is given again, else `to_plain`."""
         if isinstance(value, BaseEstimator):
             return {"model": self.add(value, f"{name.removesuffix('_')}__")}
         try:
@@ -213,7 +230,13 @@ class _Description:
 
 
 def _tensors(estimator):
-    """Copies of what the net has learned, laid out as safetensors wants them."""
+    """Copies of what the net has learned, laid out as safetensors wants them: on the CPU, contiguous.
+
+    Raises
+    ------
+    ValueError
+        Where the parameters no longer give this net, so that no file could restore it.
+    """
     state = estimator.module_.state_dict()
     if not callable(getattr(estimator, "backbone", None)):  # what a callable makes shows at loading
         fault = misfit(blank_module(estimator).state_dict(), state)
@@ -226,6 +249,7 @@ def _tensors(estimator):
 
 
 def _not_savable(estimator):
+    """The error for a class that is not in the list, which says what is and what else there is to do."""
     known = ", ".join(cls.__name__ for cls in _SAVABLE)
     return TypeError(
         f"save_model writes {known}, got {type(estimator).__module__}.{type(estimator).__name__}; `joblib.dump` keeps "
@@ -300,6 +324,7 @@ def _fill(estimator, tensors):
 
 
 def _check_given(wanted, callables, path):
+    """Refuse too few and too many `callables`: a forgotten one would be missed later, another one be lost silently."""
     missing, needless = sorted(wanted - callables.keys()), sorted(callables.keys() - wanted)
     if missing:
         again = ", ".join(f"{name}=..." for name in missing)
@@ -316,7 +341,15 @@ def _check_given(wanted, callables, path):
 
 @contextmanager
 def _explained(path, written_by=None):
-    """Whatever a file's content brings about becomes one kind of error."""
+    """Whatever a file's content brings about becomes one kind of error.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file, for the message.
+    written_by : str, default=None
+        Versions that wrote it; None while they are not known, when a ValueError says enough by itself.
+    """
     try:
         yield
     except Exception as error:

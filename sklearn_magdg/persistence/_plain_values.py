@@ -15,6 +15,17 @@ _LONGEST_TEXT = 4096  # characters of an array's item; a file cannot ask for mor
 def to_plain(value):
     """`value` in what JSON can hold: numbers, texts, lists, and dicts that name the type of all else.
 
+    Parameters
+    ----------
+    value : object
+        None, a truth value, number, text or path; a list, tuple or dict of such; a 1-D array or NumPy scalar;
+        `HistologyAugment`; a RandomState with its state. Exactly these types, for a subclass could hold more.
+
+    Returns
+    -------
+    object
+        What `from_plain` turns back into an equal value of the same type.
+
     Raises
     ------
     TypeError
@@ -44,7 +55,18 @@ def to_plain(value):
 
 
 def from_plain(stored):
-    """The value that `to_plain` was given."""
+    """The value that `to_plain` was given.
+
+    Parameters
+    ----------
+    stored : object
+        From a file that anybody may have written: what it can make is in the list below, and nothing else.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError
+        For a value of an unknown kind or with a part that does not fit.
+    """
     match stored:
         case list():
             return [from_plain(item) for item in stored]

@@ -64,6 +64,17 @@ def mean_one(weight, groups):
 
     With mean 1 over the training set, the mean of weighted losses over a random batch is an unbiased estimate of the
     weighted loss; divided by the batch's own sum of weights it would not be.
+
+    Parameters
+    ----------
+    weight : ndarray of float64, shape (n,)
+        At least 0.
+    groups : ndarray of int, shape (n,)
+        Codes from 0; some may be left out.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
     """
     totals = np.bincount(groups, weights=weight)
     counts = np.bincount(groups)
@@ -74,7 +85,15 @@ def mean_one(weight, groups):
 class ShuffledBatches:
     """Random batches, each sample once an epoch; a last batch of one joins the one before.
 
-    Batch norm has no variance to learn from a single sample.
+    Batch norm has no variance to learn from a single sample. Iterating draws a new order from torch's global generator,
+    so that `seeded` decides it; ``len`` is the number of batches of every epoch.
+
+    Parameters
+    ----------
+    n : int
+        Rows.
+    batch_size : int
+        Rows per batch; the last one has fewer, or one more.
     """
 
     def __init__(self, n, batch_size):
@@ -82,6 +101,7 @@ class ShuffledBatches:
         self.batch_size = batch_size
 
     def _starts(self):
+        """Where each batch begins in the shuffled order."""
         starts = list(range(0, self.n, self.batch_size))
         return starts[:-1] if len(starts) > 1 and self.n - starts[-1] == 1 else starts
 
@@ -96,7 +116,15 @@ class ShuffledBatches:
 class BalancedBatches:
     """Random batches with the same number of samples of every group (magnification).
 
-    An epoch has as many batches as `ShuffledBatches`; small groups come round more often.
+    An epoch has as many batches as `ShuffledBatches`; small groups come round more often, and of a large one an epoch
+    may not see every row. Within a group no row comes a second time before all have come once.
+
+    Parameters
+    ----------
+    groups : ndarray of shape (n,)
+        Group of every row.
+    batch_size : int
+        Rows per batch at most; as many of every group as fit, at least one.
     """
 
     def __init__(self, groups, batch_size):
@@ -107,10 +135,11 @@ class BalancedBatches:
     def __len__(self):
         return self.n_batches
 
-    def _stream(self, members):
-        wanted = self.n_batches * self.per_group
-        rounds = [members[torch.randperm(len(members)).numpy()] for _ in range(-(-wanted // len(members)))]
-        return np.concatenate(rounds)[:wanted].reshape(self.n_batches, self.per_group)
-
     def __iter__(self):
-        yield from np.concatenate([self._stream(members) for members in self.members], axis=1)
+        wanted = self.n_batches * self.per_group
+        streams = []
+        for members in self.members:
+            n_rounds = -(-wanted // len(members))
+            rounds = [members[torch.randperm(len(members)).numpy()] for _ in range(n_rounds)]
+            streams.append(np.concatenate(rounds)[:wanted].reshape(self.n_batches, self.per_group))
+        yield from np.concatenate(streams, axis=1)  # n_groups x (n_batches, per_group) -> (n_batches, rows)

@@ -40,7 +40,13 @@ class LogConstant(Callback):
 
 
 class StopIfNotFinite(Callback):
-    """Ends a training whose loss is no longer a number, with what to lower."""
+    """Ends a training whose loss is no longer a number, with what to lower.
+
+    Raises
+    ------
+    ValueError
+        After the first batch whose loss is nan or infinite. The estimator then stays as it was before the fit.
+    """
 
     def on_batch_end(self, net, training=False, loss=None, **kwargs):
         if training and not loss.isfinite():
@@ -54,6 +60,11 @@ class Progress(Callback):
     """A bar over all batches of the training, with the epoch's losses beside it.
 
     skorch's own bar counts one epoch at a time, and so does not tell how long a fit will take.
+
+    Parameters
+    ----------
+    n_batches : int
+        Training batches of an epoch.
     """
 
     def __init__(self, n_batches):

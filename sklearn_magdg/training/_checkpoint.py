@@ -39,10 +39,21 @@ class Checkpoint(Callback):
         self.path = path
 
     def on_train_begin(self, net, **kwargs):
+        """Take up the state in the file, if there is one; a ValueError names a file that holds none."""
         if not self.path.is_file():
             return
         try:
-            _restore(net, torch.load(self.path, map_location="cpu", weights_only=True))
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            net.module_.load_state_dict(state["module"])
+            net.criterion_.load_state_dict(state["objective"])
+            net.optimizer_.load_state_dict(state["optimizer"])
+            net.history = History(json.loads(state["history"]))
+            for name, callback in net.callbacks_:
+                restore_callback(callback, state["callbacks"].get(name, {}))
+            # last, for nothing may draw between here and the first batch
+            torch.set_rng_state(state["generator"])
+            if state["device_generators"]:
+                torch.cuda.set_rng_state_all(state["device_generators"])
         except (OSError, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # a file that this library did not write may hold anything
@@ -51,6 +62,7 @@ class Checkpoint(Callback):
             ) from error
 
     def on_epoch_end(self, net, **kwargs):
+        """Write all that the next epoch depends on: one that goes on from it ends bit for bit as if never cut off."""
         state = {
             "module": net.module_.state_dict(),
             "objective": net.criterion_.state_dict(),
@@ -135,7 +147,10 @@ def text_of(name, value):
 
 
 def _describe(value):
-    """Text of a value by what it holds, by where it can be imported from, or by its repr."""
+    """Text of a value by what it holds, by where it can be imported from, or by its repr.
+
+    An object that shows none of these gets Python's own repr, with the address that `text_of` refuses.
+    """
     parts = _parts(value)
     if parts is not None:
         return f"{type(value).__qualname__}({', '.join(map(_describe, parts))})"
@@ -168,22 +183,16 @@ def _hides_settings(value):
     return False
 
 
-def _restore(net, state):
-    """Give `net` the state of the end of the last epoch that was kept."""
-    net.module_.load_state_dict(state["module"])
-    net.criterion_.load_state_dict(state["objective"])
-    net.optimizer_.load_state_dict(state["optimizer"])
-    net.history = History(json.loads(state["history"]))
-    for name, callback in net.callbacks_:
-        restore_callback(callback, state["callbacks"].get(name, {}))
-    # last, for nothing may draw between here and the first batch
-    torch.set_rng_state(state["generator"])
-    if state["device_generators"]:
-        torch.cuda.set_rng_state_all(state["device_generators"])
-
-
 def restore_callback(callback, state):
-    """Set what a callback has learned; a file cannot give it any other attribute."""
+    """Set what a callback has learned; a file cannot give it any other attribute.
+
+    Parameters
+    ----------
+    callback : skorch.callbacks.Callback
+        Whose attributes that end in an underscore are there already, as ``on_train_begin`` set them.
+    state : dict
+        What `_state_of_callback` gave.
+    """
     learned = _learned(callback)
     for name in learned.keys() & state.keys():
         if isinstance(learned[name], LRScheduler):
@@ -208,4 +217,5 @@ def _state_of_callback(callback):
 
 
 def _learned(callback):
+    """Attributes that end in an underscore, skorch's mark for what a callback has found out."""
     return {name: value for name, value in vars(callback).items() if name.endswith("_")}

@@ -144,7 +144,15 @@ class AdversaryHealth(Callback):
                 warnings.warn(sentence, ConvergenceWarning)
 
     def _find(self, net, data, kept, last):
-        """What is wrong, a sentence each: of `kept`, the history's row whose weights are kept, and `last`, its end."""
+        """What is wrong, a sentence each, the gravest alone where it explains the others.
+
+        Parameters
+        ----------
+        net : skorch.NeuralNet
+        data : TrainingData
+        kept, last : dict
+            Rows of the history: of the epoch whose weights are kept, and of the last one.
+        """
         if not last["reversal_strength"]:
             if not self.warmup:
                 return []
@@ -153,7 +161,18 @@ class AdversaryHealth(Callback):
                 f"within reversal_warmup={self.warmup:g}; lower it, or raise `patience`."
             ]
         if kept["reversal_gradient"] <= _ROUNDING * self.domain_weight:
-            return [self._dead(kept)]
+            remedy = (
+                "a layer of the domain head has a constant output: look for a softmax over one unit, or weights of 0"
+            )
+            if math.exp(-kept["domain_loss"]) > 0.99:
+                remedy = (
+                    "it is sure of every magnification: raise `reversal_strength`, or lower `reversal_warmup` or `lr`"
+                )
+            return [
+                f"The adversary is dead: with domain_weight={self.domain_weight:g} and a reversal strength of "
+                f"{kept['reversal_strength']:.2g} the domain head sends a gradient of {kept['reversal_gradient']:.1g} "
+                f"to the encoder (its loss is {kept['domain_loss']:.3g}); {remedy}."
+            ]
         if kept["epoch"] < last["epoch"] and kept["reversal_strength"] < _ACTED * self.strength:
             return [
                 f"The adversary hardly acted: of {last['epoch']} epochs early stopping kept epoch {kept['epoch']}, "
@@ -164,18 +183,6 @@ class AdversaryHealth(Callback):
         if n_steps < _FEWEST_STEPS:
             return []
         return [each for each in (self._stuck(net, data, kept, n_steps), self._collapsed(kept, data.cohort)) if each]
-
-    def _dead(self, kept):
-        """Why no gradient comes back, as far as the loss tells."""
-        loss = kept["domain_loss"]
-        remedy = "a layer of the domain head has a constant output: look for a softmax over one unit, or weights of 0"
-        if math.exp(-loss) > 0.99:
-            remedy = "it is sure of every magnification: raise `reversal_strength`, or lower `reversal_warmup` or `lr`"
-        return (
-            f"The adversary is dead: with domain_weight={self.domain_weight:g} and a reversal strength of "
-            f"{kept['reversal_strength']:.2g} the domain head sends a gradient of {kept['reversal_gradient']:.1g} to "
-            f"the encoder (its loss is {loss:.3g}); {remedy}."
-        )
 
     def _stuck(self, net, data, kept, n_steps):
         """A head that guesses while a fresh probe reads; None where it does not guess, or nobody can read."""
@@ -205,7 +212,11 @@ class AdversaryHealth(Callback):
         )
 
     def guessing_loss(self, codes, weight):
-        """Cross-entropy of a head that knows no more than the shares of the `codes` in the weighted batches."""
+        """Cross-entropy of a head that knows no more than the shares of the `codes` in the weighted batches.
+
+        It is the entropy of these shares, in nats: a balanced batch holds each of `groups` equally often, and within
+        a group a row counts by its weight.
+        """
         share = mean_one(weight, self.groups) / np.bincount(self.groups)[self.groups]
         return entropy(np.bincount(codes, weights=share))
 
@@ -214,6 +225,13 @@ def probe_embedding(net, data):
     """`magnification_leakage` of the embedding of some training rows; None where there are too few patients.
 
     Unseen patients are predicted where patients are known, else unseen images.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        With the weights that are kept.
+    data : TrainingData
+        What it was trained on, with its `Cohort`.
     """
     cohort, n_rows = data.cohort, len(data)
     patient = np.arange(n_rows) if cohort.patient is None else cohort.patient.codes
@@ -240,9 +258,14 @@ def probe_embedding(net, data):
 
 
 def rows_to_probe(magnification, patient):
-    """Positions of a random part of the rows that have a patient (code of at least 0), as many of every magnification.
+    """Positions of a random part of the rows that have a patient, as many of every magnification.
 
     The seed is fixed: what is said after a fit depends on the fit alone.
+
+    Parameters
+    ----------
+    magnification, patient : ndarray of int, shape (n,)
+        Codes; a row without a patient has -1.
     """
     order = np.random.default_rng(0).permutation(np.flatnonzero(patient >= 0))
     most = _PROBE_ROWS // len(np.unique(magnification))

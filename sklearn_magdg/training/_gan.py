@@ -17,7 +17,21 @@ _N_STANDING = 256
 
 
 def players(input_layer, generator, discriminator, ema_decay):
-    """The module of a `GANNet`; with `ema_decay` its "average" is what will generate."""
+    """The module of a `GANNet`; with `ema_decay` its "average" is what will generate.
+
+    Parameters
+    ----------
+    input_layer : torch.nn.Module
+        From stored images or features to the scale that the players see; its ``inverse`` leads back.
+    generator, discriminator : torch.nn.Module
+    ema_decay : float or None
+        Share, in [0, 1), that the moving average of the generator keeps of itself in every step.
+
+    Returns
+    -------
+    torch.nn.ModuleDict
+        "input", "generator", "discriminator" and, with `ema_decay`, "average".
+    """
     nets = {"input": input_layer, "generator": generator, "discriminator": discriminator}
     if ema_decay is not None:
         nets["average"] = moving_average(generator, ema_decay)
@@ -61,6 +75,7 @@ class GANNet(NeuralNet):
         self.augment = augment
 
     def initialize_optimizer(self, *args, **kwargs):
+        """Two Adams, where skorch has one optimizer, and the count of steps that times the penalty."""
         fused = torch.device(self.device).type in ("cpu", "cuda")
         adam = {"lr": self.lr, "betas": self.betas, "fused": fused}
         self.generator_optimizer_ = torch.optim.Adam(self.module_["generator"].parameters(), **adam)
@@ -72,9 +87,14 @@ class GANNet(NeuralNet):
         return load_batches(dataset, self.batches)
 
     def train_step(self, batch, **fit_params):
+        """One step of either player; ``criterion_.parts`` holds both losses and the mean scores of the batch.
+
+        The generator's images are drawn once: the discriminator learns from them, then the generator from its answer.
+        """
         self._set_training(True)
         generator, discriminator = self.module_["generator"], self.module_["discriminator"]
-        real, cell = self._real(batch[0]), batch[1]["cell"].to(self.device)
+        real, cell = self.module_["input"](batch[0].to(self.device)), batch[1]["cell"].to(self.device)
+        real = real if self.view is None else self.view(real)
         z = torch.randn(len(cell), generator.latent_dim, device=self.device)
         fake = generator(z, cell)
 
@@ -101,11 +121,6 @@ class GANNet(NeuralNet):
             "fake_score": fake_logits.detach().sigmoid().mean(),
         }
         return {"loss": (generator_loss + discriminator_loss).detach(), "y_pred": None}
-
-    def _real(self, stored):
-        """Real images in the generator's scale."""
-        real = self.module_["input"](stored.to(self.device))
-        return real if self.view is None else self.view(real)
 
     def _seen(self, images):
         """What the discriminator sees of images."""

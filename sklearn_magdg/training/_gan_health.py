@@ -56,7 +56,14 @@ class SampleJudge:
 
 
 class LogKID(Callback):
-    """The KID of the kept generator's samples after every epoch, always of the same latent vectors."""
+    """The KID of the kept generator's samples after every epoch, always of the same latent vectors.
+
+    Parameters
+    ----------
+    judge : SampleJudge
+    code : ndarray of int64, shape (n,)
+        Cells of the training rows, by whose frequencies the generator's batch norms are settled.
+    """
 
     def __init__(self, judge, code):
         self.judge = judge

@@ -15,7 +15,14 @@ from sklearn_magdg.training._callbacks import LogParts
 
 
 def load_batches(data, batches):
-    """Torch's loader over `data`, batch by batch; the data fetch a batch whole, so that nothing is left to collate."""
+    """Torch's loader over `data`, batch by batch; the data fetch a batch whole, so that nothing is left to collate.
+
+    Parameters
+    ----------
+    data : TrainingData
+    batches : sequence of ndarray
+        Positions of the rows of every batch. What shuffles does so each time that the loader is iterated.
+    """
     return DataLoader(data, batch_sampler=batches, collate_fn=lambda batch: batch)
 
 
@@ -45,11 +52,13 @@ class Net(NeuralNet):
         self.mode = None  # as the layers were set last: training, or not
 
     def get_iterator(self, dataset, training=False):
+        """Training batches as `batches` draws them, validation batches in order and of nearly equal size."""
         if training:
             return load_batches(dataset, self.batches)
         return load_batches(dataset, np.array_split(np.arange(len(dataset)), -(-len(dataset) // self.batch_size)))
 
     def initialize_optimizer(self, *args, **kwargs):
+        """AdamW over `parameter_groups`, which skorch's own way of naming groups by patterns could not give."""
         fused = torch.device(self.device).type in ("cpu", "cuda")  # a third of the plain one's time on a CPU
         self.optimizer_ = torch.optim.AdamW(self.parameter_groups, lr=self.lr, betas=self.betas, fused=fused)
         return self
@@ -144,6 +153,13 @@ def run(net, data):
     """Skorch's `partial_fit`, for the epochs that a checkpoint has left to do; returns whether it was interrupted.
 
     skorch's own swallows a keyboard interrupt, and does not tell it from the one by which early stopping ends the loop.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        Initialised. ``max_epochs`` is the number of epochs in all, those of a checkpoint included.
+    data : TrainingData
+        Handed to ``on_train_begin`` and ``on_train_end`` too, for callbacks that look at the rows.
     """
     net.notify("on_train_begin", X=data, y=None)
     interrupted = False
@@ -159,7 +175,7 @@ def run(net, data):
 
 
 def _early_stopping(net):
-    """Early stopping of this library or of the user's `callbacks`."""
+    """Early stopping of this library or of the user's `callbacks`, in skorch's order."""
     return [callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping)]
 
 
@@ -172,7 +188,10 @@ def kept_epoch(net):
 
 
 def completed_epochs(net):
-    """The net's history as one dict of plain numbers an epoch, without an epoch that was cut off."""
+    """The net's history as one dict of plain numbers an epoch, without an epoch that was cut off.
+
+    Left out are skorch's own notes: the batches, which of a score's values was the best, and counts of batches.
+    """
     return [
         {
             key: value.item() if hasattr(value, "item") else value

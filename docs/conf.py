@@ -1,6 +1,11 @@
 """Sphinx: the pages in this folder, the API from the docstrings, the gallery from ../examples."""
 
+import sys
+from pathlib import Path
+
 from sklearn_magdg import __version__
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "sklearn_magdg"
 author = "The sklearn_magdg developers"
@@ -40,3 +45,12 @@ html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page
 html_title = project
 html_sidebars = {"**": []}
 html_show_sourcelink = False
+
+
+def setup(app):
+    """Draw the picture of the rooms from the imports, for `architecture`."""
+    from house import draw
+
+    folder = Path(__file__).parent / "generated"
+    folder.mkdir(exist_ok=True)
+    draw(folder / "house.svg")

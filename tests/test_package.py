@@ -2,23 +2,15 @@
 
 import importlib
 import inspect
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-ROOMS = [
-    "datasets",
-    "images",
-    "model_selection",
-    "metrics",
-    "signature",
-    "inspection",
-    "modules",
-    "estimators",
-    "study",
-]
-WITHOUT_TORCH = ["datasets", "images", "model_selection", "metrics", "signature", "inspection", "study"]
+HOUSE = runpy.run_path(Path(__file__).parents[1] / "docs" / "house.py")
+ROOMS, WITHOUT_TORCH = HOUSE["ROOMS"], HOUSE["WITHOUT_TORCH"]
 
 
 def _loaded_by(statement):

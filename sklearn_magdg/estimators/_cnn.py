@@ -106,9 +106,9 @@ class CNNClassifier(BaseNetClassifier):
 
     Notes
     -----
-    What is minimised is the weighted cross-entropy, and with ``penalty="coral"`` or ``"mmd"`` also `penalty_weight` times
-    the mean over pairs of magnifications of the distance of their embeddings in a batch; ``"vrex"`` takes the variance of
-    their risks in its place, and ``"group_dro"`` weighs the risks themselves, the largest most. A batch that lacks a
+    What is minimised is the weighted cross-entropy. With ``penalty="coral"`` or ``"mmd"`` the mean over pairs of
+    magnifications of the distance between their embeddings in a batch is added `penalty_weight` times, with ``"vrex"``
+    the variance of their risks; ``"group_dro"`` weighs the risks themselves, the largest most. A batch that lacks a
     magnification compares those that it has.
 
     One of scikit-learn's estimator checks fails, as it would for its own ``MLPClassifier`` with mini-batches:

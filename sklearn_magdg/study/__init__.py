@@ -1,13 +1,36 @@
 """The whole study in one call: protocol, methods, signatures, results."""
 
+from importlib import import_module
+
+from sklearn_magdg.study._audit import audit_collection as audit_collection
+from sklearn_magdg.study._audit import audit_details as audit_details
+from sklearn_magdg.study._audit import audit_overview as audit_overview
+from sklearn_magdg.study._audit import audit_reading as audit_reading
+from sklearn_magdg.study._config import GenerateConfig as GenerateConfig
 from sklearn_magdg.study._config import StudyConfig
+from sklearn_magdg.study._data import StudyData as StudyData
+from sklearn_magdg.study._data import load_study_data as load_study_data
+from sklearn_magdg.study._results import package_versions as package_versions
+from sklearn_magdg.study._results import plain as plain
+from sklearn_magdg.study._results import read_summary as read_summary
+from sklearn_magdg.study._tables import Table as Table
+from sklearn_magdg.study._tables import difference_note as difference_note
+from sklearn_magdg.study._tables import difference_tables as difference_tables
+from sklearn_magdg.study._tables import number as number
+from sklearn_magdg.study._tables import overlap_warning as overlap_warning
+from sklearn_magdg.study._tables import tables as tables
 
 __all__ = ["StudyConfig", "run_study"]
 
+# what brings torch or matplotlib, which `magdg --help` does without, is imported when it is asked for
+_LAZY = {
+    "check_can_hold_files": "_run",
+    "run_study": "_run",
+    "write_report": "_report",
+}
+
 
 def __getattr__(name):
-    if name == "run_study":  # brings torch, which `magdg --help` and `magdg report` do without
-        from sklearn_magdg.study._run import run_study
-
-        return run_study
+    if name in _LAZY:
+        return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -41,7 +41,7 @@ def write_results(done, frozen, data, config, out):
         results.to_csv(index=False),
         predictions.to_csv(index=False),
         json.dumps(signatures),
-        json.dumps(_plain(summary), indent=2),
+        json.dumps(plain(summary), indent=2),
     )
     for name, content in zip(RESULT_FILES, contents, strict=True):
         with whole_file(out / name) as file:
@@ -54,7 +54,7 @@ def read_summary(out):
     summary = json.loads((out / "summary.json").read_text())
     if "differences" not in summary:
         results, predictions = read_table(out / "results.csv"), read_table(out / "predictions.csv")
-        summary["differences"] = _plain(compare_with_baseline(results, predictions, summary["settings"]["seed"]))
+        summary["differences"] = plain(compare_with_baseline(results, predictions, summary["settings"]["seed"]))
     return summary
 
 
@@ -133,7 +133,7 @@ def summarise(results, predictions, signatures, data, config):
         "held_out": held_out,
         "folds": [list(fold) for fold in dict.fromkeys(zip(results["held_out"], results["fold"], strict=True))],
         "table": score_table(results, predictions),
-        "differences": _plain(compare_with_baseline(results, predictions, config.seed)),
+        "differences": plain(compare_with_baseline(results, predictions, config.seed)),
         "overlap": {method: _overlaps(signatures, method, config.seed) for method in methods},
         "paper": PAPER,
     }
@@ -201,12 +201,15 @@ def package_versions():
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
-def _plain(value):
+def plain(value):
     """`value` with numpy numbers as Python's and nan as None, which JSON lacks."""
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and np.isnan(value) else value
+
+
+_plain = plain  # until generation imports the room's name

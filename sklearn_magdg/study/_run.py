@@ -18,7 +18,7 @@ from sklearn_magdg.study._data import load_study_data, study_splitter
 from sklearn_magdg.study._fold import enough_patients, run_fold
 from sklearn_magdg.study._methods import build_method, has_frozen_encoder
 from sklearn_magdg.study._results import RESULT_FILES, package_versions, write_results
-from sklearn_magdg.study._shared import plan_shared_encoder, run_shared_encoder
+from sklearn_magdg.study._shared_encoder import plan_shared_encoder, run_shared_encoder
 from sklearn_magdg.training import seeded, threads
 
 _FOLDS = "folds"  # finished folds, one file each
@@ -72,7 +72,7 @@ def run_study(config, out, *, fresh=False, on_start=None, on_begin=None, on_fold
     """
     models = {name: build_method(name, config) for name in config.methods}
     _check_settings(config, models)
-    _check_can_hold_files(Path(out))
+    check_can_hold_files(Path(out))
     data = load_study_data(config)
     folds = list_folds(data, config)
     shared = plan_shared_encoder(data, folds, config)
@@ -165,7 +165,7 @@ def _check_settings(config, models):
         raise ValueError(f"`signature_fraction` must lie between 0 and 1, got {config.signature_fraction}.")
 
 
-def _check_can_hold_files(out):
+def check_can_hold_files(out):
     nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise ValueError(f"Cannot write to {out}: {nearest} is no folder that can be written to; choose another.")
@@ -210,3 +210,6 @@ def _file(folder, method, fold):
 
 def _load(file):
     return json.loads(file.read_text()) if file.is_file() else None
+
+
+_check_can_hold_files = check_can_hold_files  # until generation imports the room's name

@@ -9,7 +9,7 @@ from sklearn_magdg.study._data import load_study_data
 from sklearn_magdg.study._fold import fit_method
 from sklearn_magdg.study._methods import METHODS, build_method, has_frozen_encoder
 from sklearn_magdg.study._run import list_folds
-from sklearn_magdg.study._shared import plan_shared_encoder, run_shared_encoder
+from sklearn_magdg.study._shared_encoder import plan_shared_encoder, run_shared_encoder
 from tests.study.tiny import TINY
 
 CONFIG = replace(TINY, n_patients=20, held_out=None)

@@ -10,13 +10,11 @@ from rich.console import Console
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
+from sklearn_magdg.cli import _app
 from sklearn_magdg.cli._app import app
 from sklearn_magdg.metrics import patient_bootstrap_difference
-from sklearn_magdg.study import _cli, run_study
+from sklearn_magdg.study import difference_note, difference_tables, read_summary, run_study, write_report
 from sklearn_magdg.study._comparison import compare_with_baseline
-from sklearn_magdg.study._report import write_report
-from sklearn_magdg.study._results import read_summary
-from sklearn_magdg.study._tables import difference_note, difference_tables
 from tests.study.tiny import TINY
 
 N_IMAGES = 3  # of each patient
@@ -236,10 +234,10 @@ def test_differences_are_on_disk_in_print_and_on_the_page(finished, tmp_path):
     ],
 )
 def test_a_narrow_terminal_leaves_columns_out_and_cuts_no_interval(finished, width, header, monkeypatch):
-    monkeypatch.setattr(_cli, "console", Console(width=width, file=io.StringIO()))
+    monkeypatch.setattr(_app, "console", Console(width=width, file=io.StringIO()))
     (table, _) = difference_tables(finished[1])
-    _cli._print_table(table)
-    printed = _cli.console.file.getvalue()
+    _app._print_table(table)
+    printed = _app.console.file.getvalue()
     assert header in printed
     assert ("AUC, difference" in printed) == (width > 80)
     assert all(row[6] in printed and row[10] in printed for row in table.rows)

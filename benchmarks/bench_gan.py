@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from sklearn_magdg.datasets import make_histology
 from sklearn_magdg.estimators import DCGAN
-from sklearn_magdg.images._sources import ArraySource
+from sklearn_magdg.images import ArraySource
 from sklearn_magdg.modules import turn
-from sklearn_magdg.training._net import TrainingData, run, seeded
+from sklearn_magdg.training import TrainingData, run, seeded
 
 N_IMAGES, SIZE, N_PAIRS = 500, 64, 9
 CELLS = [("benign", None), ("malignant", None)]
@@ -31,10 +31,8 @@ def start(gan, source):
 
 def skorch_epoch(gan, source, code):
     """One epoch of the estimator's own loop."""
-    net = gan._build_net(start(gan, source), len(source), None, code)
-    return lambda: run(
-        net.set_params(max_epochs=len(net.history) + 1), TrainingData(source, {"cell": torch.from_numpy(code)})
-    )
+    net = gan._build_net(start(gan, source), code, None)
+    return lambda: run(net.set_params(max_epochs=len(net.history) + 1), TrainingData(source, {"cell": code}))
 
 
 def hand_written_epoch(gan, source, code):

@@ -363,16 +363,7 @@ class DCGAN(BaseEstimator):
         # cells that only held-back patients have say nothing of the generator
         judged = np.flatnonzero(held_back & (code >= 0))
         judge = SampleJudge(embed, source.take(judged), code[judged], self.batch_size) if len(judged) else None
-        settings = {name: getattr(self, name) for name in _OF_THE_GAME}
-        net = gan_net(
-            module,
-            seen_code,
-            judge,
-            betas=tuple(self.betas),
-            device=resolve_device(self.device),
-            verbose=int(self.verbose),
-            **settings,
-        )
+        net = self._build_net(module, seen_code, judge)
         interrupted = run(net, TrainingData(training, {"cell": seen_code}))
         # an interrupt between an epoch's end and its KID leaves a row without, which early stopping did not judge
         history = [row for row in completed_epochs(net) if judge is None or "kid" in row]
@@ -404,6 +395,14 @@ class DCGAN(BaseEstimator):
     def _rebuild_module(self):
         """A module like that of the last fit, with first weights."""
         return _kept(*build_generator(self.input_shape_, parts_of(self.cells_), **self._size()))
+
+    def _build_net(self, module, code, judge):
+        """The two players ready to play; `judge` is what early stopping looks through, None without it."""
+        settings = {name: getattr(self, name) for name in _OF_THE_GAME}
+        device = resolve_device(self.device)
+        return gan_net(
+            module, code, judge, betas=tuple(self.betas), device=device, verbose=int(self.verbose), **settings
+        )
 
     def _store(self, module, history, cells, code, shape):
         self.module_ = _kept(module["input"], settle(generating(module), code)).eval()

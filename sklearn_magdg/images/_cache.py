@@ -79,7 +79,8 @@ class ImageCache:
             If there is no such file, or it is no regular one, though the cache may hold its pixels.
         """
         state = file_state(path)
-        # a copy can keep size and time of modification; time of change (on Windows: of birth) and inode are the system's
+        # a copy can keep size and time of modification; the system alone sets time of change (on Windows: of birth) and
+        # inode
         fields = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
         digest = _digest(f"{self.kind}\0".encode() + os.fsencode(os.path.abspath(path)))
         name = digest.hex()

@@ -37,7 +37,7 @@ def pixel_digests(paths, *, n_jobs=None):
 
     See Also
     --------
-    sklearn_magdg.model_selection.find_duplicates : Groups of equal pictures, and of nearly equal ones.
+    sklearn_magdg.model_selection.audit_splits : Counts equal pictures on both sides of a split, and nearly equal ones.
 
     Notes
     -----

@@ -43,7 +43,7 @@ def perceptual_hash(pixels):
     See Also
     --------
     sklearn_magdg.images.pixel_digests : Equal only where every pixel is.
-    sklearn_magdg.model_selection.find_duplicates : Compares the hashes of a collection.
+    sklearn_magdg.model_selection.audit_splits : Counts nearly equal pictures on both sides of a split.
 
     Notes
     -----

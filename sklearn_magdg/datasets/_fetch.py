@@ -203,7 +203,15 @@ def _unpack_into_place(archive, folder):
     shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
     try:
         unpack(archive, unfinished, max_bytes=IMAGES_BYTES)
-        _check_complete(unfinished)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of folders that contradict names: `load_breakhis` repeats it
+            try:
+                inventory = count_images(index_images(unfinished), read_inventory())
+            except FileNotFoundError as error:
+                raise ValueError("it holds no image") from error
+        wrong = inventory[inventory["found"] != inventory["expected"]]  # no more images and no less
+        if len(wrong):
+            raise ValueError(f"the images differ from the inventory ({name_some(name_counts(wrong), '; ')})")
         archive.rename(_used(folder))
         inside = list(unfinished.iterdir())
         is_wrapped = len(inside) == 1 and inside[0].is_dir()  # in the archive's own BreaKHis_v1
@@ -218,16 +226,3 @@ def _unpack_into_place(archive, folder):
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
         _settle(archive, folder)
-
-
-def _check_complete(folder):
-    """Raise ValueError unless the images are those of the inventory, no more and no less."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of folders that contradict names: `load_breakhis` repeats it
-            inventory = count_images(index_images(folder), read_inventory())
-    except FileNotFoundError as error:
-        raise ValueError("it holds no image") from error
-    wrong = inventory[inventory["found"] != inventory["expected"]]
-    if len(wrong):
-        raise ValueError(f"the images differ from the inventory ({name_some(name_counts(wrong), '; ')})")

@@ -1,7 +1,7 @@
 """Synthetic histology with a known truth: rendered tissue of benign and malignant patients.
 
 Here stands what varies: the traits of patients, with what atypia does to each, and the laws by which a magnification
-shows them. How traits become tissue and tissue a picture is the matter of `_tissue`.
+shows them. How traits become tissue is the matter of `_tissue`, how tissue becomes a picture that of `_microscope`.
 """
 
 from itertools import product
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
-from sklearn_magdg.datasets._tissue import STAINS, Optics, render
+from sklearn_magdg.datasets._microscope import STAINS, Optics, render
 
 # Of the two magnifications in the middle of the series, the one that still shows whole glands.
 REFERENCE_MAGNIFICATION = 100
@@ -233,7 +233,7 @@ def _draw_patient(is_malignant, class_sep, seed):
     Returns
     -------
     traits : dict of str to float or array
-        As `_tissue.render` takes them; of `stains` (2, 3) each row has length 1.
+        As `_microscope.render` takes them; of `stains` (2, 3) each row has length 1.
     """
     rng = np.random.default_rng(seed)
     atypia = class_sep * (1 if is_malignant else -1) + ATYPIA_SPREAD * rng.normal()

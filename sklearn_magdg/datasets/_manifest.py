@@ -118,7 +118,6 @@ def load_manifest(
     rows, folder = read_table(table)
     names = {"data": path, "target": target, "patient": patient, "magnification": magnification}
     columns = _read_columns(rows, names)
-    _check_spellings(columns, names)
     listed = Listed(
         label=encode(columns["target"], "target"),
         patient=encode(columns["patient"], "patient"),
@@ -139,9 +138,13 @@ def load_manifest(
 
 
 def _read_columns(rows, names):
-    """`names` and what they name in the table, as text, each without an empty value.
+    """`names` and what they name in the table, as text: no value is empty, nothing is spelled in two ways.
 
     Beside `names`, by field of the bunch, the columns "slide" and "subtype" are read where they are there.
+
+    One patient under two spellings would stand on both sides of a split, one magnification too. Two spellings are
+    certainly one thing where they differ by what a table program adds or drops, or by the letter case of a class. Letter
+    case of an id may tell people apart, and is a warning.
     """
     absent = [name for name in names.values() if name not in rows.columns]
     if absent:
@@ -156,15 +159,8 @@ def _read_columns(rows, names):
     twice = [name for name in names.values() if list(rows.columns).count(name) > 1]
     if twice:
         raise ValueError(f"The table has several columns of the name {twice[0]!r}; rename all but one.")
-    return {key: as_text(rows[name], name, _EMPTY_ID if key in _IDS else {""}) for key, name in names.items()}
+    columns = {key: as_text(rows[name], name, _EMPTY_ID if key in _IDS else {""}) for key, name in names.items()}
 
-
-def _check_spellings(columns, names):
-    """Refuse one thing under two spellings: one patient would stand on both sides of a split, one magnification too.
-
-    Two spellings are certainly one thing where they differ by what a table program adds or drops, or by the letter case
-    of a class. Letter case of an id may tell people apart, and is a warning.
-    """
     words = np.array([magnification_number(each) is None for each in columns["magnification"]])
     if words.any() and not words.all():
         raise ValueError(
@@ -173,20 +169,21 @@ def _check_spellings(columns, names):
             "'40X' everywhere, or names."
         )
     same = {"target": str.casefold, "patient": _plain_id, "slide": _plain_id, "magnification": magnification_number}
-    for key in [key for key in same if key in columns]:
+    for key in [key for key in same if key in names]:
         ways = _spellings(columns[key], same[key])
         if ways:
             raise ValueError(
-                f"Column {names.get(key, key)!r} spells one {key} in several ways, {ways}; write all values one way."
+                f"Column {names[key]!r} spells one {key} in several ways, {ways}; write all values one way."
             )
-    for key in [key for key in ("patient", "slide") if key in columns]:
+    for key in [key for key in ("patient", "slide") if key in names]:
         ways = _spellings(columns[key], lambda text: _plain_id(text).casefold())
         if ways:
             warnings.warn(
-                f"Column {names.get(key, key)!r} has names that differ in letter case only, {ways}: they count as "
+                f"Column {names[key]!r} has names that differ in letter case only, {ways}: they count as "
                 f"different; write them one way if they are one {key}.",
                 UserWarning,
             )
+    return columns
 
 
 def _spellings(column, meaning_of):

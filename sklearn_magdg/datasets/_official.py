@@ -1,6 +1,6 @@
 """The five published hold-outs of BreaKHis, and what they leak.
 
-The roles of every class-slide pair come with the package, as a column for each hold-out in the inventory of the full set.
+The roles of every class-slide pair come with the package: a column for each hold-out in the inventory of the full set.
 """
 
 import warnings
@@ -109,8 +109,8 @@ def official_holdouts(bunch):
 class _OfficialHoldouts(BaseCrossValidator):
     """Five fixed splits; `tested` (n_images, 5) is True where an image stands on the test side.
 
-    The splits belong to the rows of one bunch, in its order: other rows of the same number would be split without sense,
-    which is why `split` compares the numbers at least.
+    The splits belong to the rows of one bunch, in its order. Other rows would be split without sense, which `split`
+    notices where their number differs.
     """
 
     def __init__(self, tested):

@@ -1,8 +1,8 @@
 """Tables: from a file or a data frame to columns of text, with nothing guessed.
 
 Readers of tables guess types: "007" becomes 7, "1e5" a number, "NA" a missing value, and a file in another encoding
-some text or other. For ids each of these is another patient. So every cell of a text file is read as it stands, what can
-be read in two ways is refused, and errors name rows as a person counts them: from 1, header and blank lines apart.
+some text or other. For ids each of these is another patient. So every cell of a text file is read as it stands, what
+can be read in two ways is refused, and errors name rows as a person counts them: from 1, header and blank lines apart.
 """
 
 import csv
@@ -173,7 +173,11 @@ def as_text(column, name, empty):
             f"Column {name!r} holds bytes in {name_rows(encoded)}; decode them, as by "
             f"`table[{name!r}].str.decode('utf-8')`."
         )
-    kinds = pd.Series([_kind(value) for value in values]).drop_duplicates()
+    is_text = [isinstance(value, str | os.PathLike) for value in values]
+    # truth values are no numbers: True beside 1 would be another class
+    is_number = [isinstance(value, Number) and not isinstance(value, bool) for value in values]
+    kinds = pd.Series([type(value).__name__ for value in values], dtype=object)
+    kinds = kinds.mask(is_text, "text").mask(is_number, "numbers").drop_duplicates()
     if len(kinds) > 1:
         (a, first), (b, second) = list(kinds.items())[:2]
         raise ValueError(
@@ -187,10 +191,3 @@ def as_text(column, name, empty):
     text = np.empty(len(values), dtype=object)
     text[:] = [str(value).strip() for value in values]
     return text
-
-
-def _kind(value):
-    """What a value is in words; truth values are no numbers, for True beside 1 would be another class."""
-    if isinstance(value, str | os.PathLike):
-        return "text"
-    return "numbers" if isinstance(value, Number) and not isinstance(value, bool) else type(value).__name__

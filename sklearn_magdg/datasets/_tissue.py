@@ -1,23 +1,15 @@
-"""Breast tissue as geometry in micrometres, and as what a microscope sees of it.
+"""Breast tissue as geometry in micrometres, and the stains in it pixel by pixel.
 
 Positions are complex numbers (x + iy, the field's centre at 0), so that a rotation is a product and a closed
 outline a polynomial in exp(i angle). Every layer of tissue has a random stream of its own and is drawn from
-the centre outwards, one row of numbers an object: a wider field appends objects, those inside stay.
-
-The order: glands, epithelial nuclei in them, stromal nuclei between them (geometry, in micrometres); concentrations of the
-two stains in each pixel; light by Beer and Lambert's law; and what a camera makes of the light. What is random is drawn in
-the first steps for whole rows at once, before anything is left out: to leave an object out must not move the numbers of
-the next.
+the centre outwards, one row of numbers an object: a wider field appends objects, those inside stay. For the same
+reason all of a layer is drawn before anything in it is left out.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
-
-# Rows: haematoxylin, eosin; columns: optical density in red, green, blue (Ruifrok and Johnston 2001).
-STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]])
 
 N_HARMONICS = 5  # of an outline, from the second on: the first would only move it
 SLIT = 0.16  # of the radius: a narrower lumen is closed
@@ -75,63 +67,6 @@ class Nuclei(NamedTuple):
     nucleolus: np.ndarray
 
 
-class Optics(NamedTuple):
-    """How a field is seen.
-
-    Parameters
-    ----------
-    field : float
-        Width of the field of view in micrometres.
-    blur : float
-        Standard deviation of the point spread in field widths, on average over images.
-    gain : float
-        Brightness of bare glass at the lamp's centre, 1 being the camera's white.
-    vignetting : float
-        By how much half a diagonal from there is darker.
-    warmth : float
-        Factor of red, and divisor of blue.
-    photons : float
-        That a pixel counts at white; the shot noise is its square root.
-    """
-
-    field: float
-    blur: float
-    gain: float
-    vignetting: float
-    warmth: float
-    photons: float
-
-
-def render(traits, optics, image_size, seed):
-    """Render one uint8 image (image_size, image_size, 3) of the patient with these traits.
-
-    Parameters
-    ----------
-    traits : dict of str to float or array
-        The patient: `_histology.TRAITS` by name, and `stains` (2, 3), each row of unit length.
-    optics : Optics
-    image_size : int
-        Pixels along a side.
-    seed : numpy.random.SeedSequence
-        Of this image.
-
-    Notes
-    -----
-    Light passes I = exp(-(h H + e E)), with concentrations h of haematoxylin and e of eosin in a pixel and their optical
-    densities H and E in red, green and blue: overlapping layers add in the exponent.
-    """
-    # one stream a layer, so that a change to one leaves the others as they are
-    architecture, epithelium, stroma, texture, camera = map(np.random.default_rng, seed.spawn(5))
-    glands = draw_glands(traits, optics.field, architecture)
-    nuclei = (
-        draw_epithelial_nuclei(traits, glands, epithelium),
-        draw_stromal_nuclei(traits, glands, optics.field, stroma),
-    )
-    concentrations = stain_tissue(traits, glands, nuclei, optics.field, image_size, texture)
-    transmitted = np.exp(-concentrations @ traits["stains"])  # (h, w, 2) @ (2, 3) -> (h, w, 3)
-    return photograph(transmitted, optics, camera)
-
-
 def draw_glands(traits, field, rng):
     """Glands on a loose hexagonal lattice; the field's centre lies in the epithelium of the first one.
 
@@ -140,8 +75,8 @@ def draw_glands(traits, field, rng):
     Parameters
     ----------
     traits : dict of str to float
-        Read are `gland_radius` and `gap` in micrometres, whose sum is half the pitch of the lattice with the gap counted
-        once, `gland_irregularity`, and `lumen`.
+        Read are `gland_radius` and `gap` in micrometres (the pitch of the lattice is 2 gland_radius + gap),
+        `gland_irregularity` and `lumen`.
     field : float
         Width in micrometres. The lattice covers the circle around the field, and two glands more.
     rng : numpy.random.Generator
@@ -182,7 +117,7 @@ def _lattice(pitch, reach):
 def _outline(variates, irregularity):
     """Fourier coefficients of outlines whose radius varies by about `irregularity`, relatively.
 
-    From 2 `N_HARMONICS` standard normal `variates` an outline, real and imaginary parts. The k-th harmonic decays as 1 / k,
+    From 2 `N_HARMONICS` standard normal `variates` an outline, first the real parts. The k-th harmonic decays as 1 / k,
     which makes outlines smooth, and the squares of all decays sum to 1.
     """
     decay = 1 / np.arange(2, 2 + N_HARMONICS)
@@ -366,9 +301,9 @@ def stain_tissue(traits, glands, nuclei, field, image_size, rng):
 def _texture(rng, x, wavelength, spread=np.pi, n_waves=32):
     """Sum of random plane waves, of unit variance before the pixel's own integration; square over `x`.
 
-    `spread` is the standard deviation of the waves' directions around a common one: small for fibres. `wavelength` is the
-    typical one in micrometres. A wave is exp(i k.p) = exp(i k_y y) exp(i k_x x), so that the sum over waves is a matrix
-    product of what stands in the rows by what stands in the columns.
+    `spread` is the standard deviation of the waves' directions around a common one: small for fibres. `wavelength` is
+    the typical one in micrometres. A wave is exp(i k.p) = exp(i k_y y) exp(i k_x x), so that the sum over waves is a
+    matrix product of rows and columns: (h, waves) by (waves, w).
     """
     direction = 2 * np.pi * rng.random() + spread * rng.normal(size=n_waves)
     frequency = np.exp(0.7 * rng.normal(size=n_waves)) / wavelength
@@ -382,9 +317,12 @@ def _texture(rng, x, wavelength, spread=np.pi, n_waves=32):
 def _stamp(nuclei, pixel, image_size):
     """Haematoxylin of the nuclei in each pixel; where two overlap, light passes both and they add.
 
+    At t, the distance from a nucleus's centre relative to its outline, the density is
+    stain * coverage * (0.8 + 0.4 t^4 + nucleolus * exp(-(t / 0.3)^2)): a soft edge, a dark rim, a nucleolus. Without a
+    nucleolus its mean over a disc is 0.8 + 0.4 / 3, whatever the size.
+
     Only the pixels around each nucleus are computed, all nuclei at once: a pair of nucleus and pixel is a row, and the
-    sum over the rows of a pixel is a count with weights. The pairs are in the order of the nuclei, so that sums of
-    floats come out the same in every run.
+    sum over the rows of a pixel is a count with weights.
     """
     bulge = 1 + np.abs(nuclei.outline).sum(axis=1)
     reach = bulge * nuclei.radius * np.sqrt(nuclei.aspect) / pixel + 1
@@ -405,44 +343,17 @@ def _stamp(nuclei, pixel, image_size):
     row, column = row[owner, i], column[owner, j]
 
     offset = column + 1j * row - position[owner]
-    density = _density(_take(nuclei, owner), offset, pixel)
-    density = np.bincount(row * image_size + column, density, minlength=image_size**2)
-    return density.reshape(image_size, image_size)
-
-
-def _density(nuclei, offset, pixel):
-    """Haematoxylin at pixels `offset` from their nuclei's centres: soft edge, dark rim, nucleolus.
-
-    A row of `nuclei` and `offset`, complex and in pixels, is one pixel of one nucleus. The ellipse is turned and squeezed
-    into a circle of equal area; t being the distance from its centre relative to the outline, the density is
-    stain * coverage * (0.8 + 0.4 t^4 + nucleolus * exp(-(t / 0.3)^2)). Its mean over a disc without a nucleolus is
-    0.8 + 0.4 / 3, whatever the size.
-    """
+    # each pair as a point of a circle: turned by the nucleus's axis, squeezed, the area kept
+    nuclei = _take(nuclei, owner)
     turned = offset * nuclei.axis.conj()
     stretch = np.sqrt(nuclei.aspect)
-    rounded = turned.real / stretch + 1j * turned.imag * stretch  # keeps the area
+    rounded = turned.real / stretch + 1j * turned.imag * stretch
     distance = np.abs(rounded) + 1e-9
     edge = nuclei.radius / pixel * _wobble(rounded / distance, nuclei.outline)
     # A soft edge adds 1/12 square pixel to the squared radius, which would darken small nuclei at 40X.
     coverage = np.clip(edge - distance + 0.5, 0, 1) * edge**2 / (edge**2 + 1 / 12)
     depth = distance / edge
     rim, nucleolus = np.minimum(depth, 1) ** 4, np.exp(-((depth / 0.3) ** 2))
-    return nuclei.stain * coverage * (0.8 + 0.4 * rim + nuclei.nucleolus * nucleolus)
-
-
-def photograph(transmitted, optics, rng):
-    """uint8 picture (h, h, 3) of the transmitted light (h, h, 3): blur, illumination, then the camera's shot noise.
-
-    Focus, tint and the place of the lamp vary from image to image, as they do between sessions. Counts of photons are
-    normal with the variance of their mean, which for hundreds of them is the Poisson distribution. Half a field's diagonal
-    from the lamp's centre the light is 1 - `vignetting` of that at the centre.
-    """
-    size = len(transmitted)
-    focus, tint = np.exp(0.2 * rng.normal()), np.exp(0.02 * rng.normal(size=3))
-    sigma = optics.blur * focus * size
-    light = gaussian_filter(transmitted, (sigma, sigma, 0), mode="nearest")
-    x = np.linspace(-1, 1, size) + 0.2 * rng.normal(size=(2, 1))
-    illumination = (1 - optics.vignetting * (x[0] ** 2 + x[1][:, None] ** 2) / 2)[..., None]
-    light *= illumination * optics.gain * tint * optics.warmth ** np.array([1, 0, -1])
-    light += np.sqrt(light / optics.photons) * rng.normal(size=light.shape)
-    return np.rint(255 * np.clip(light, 0, 1)).astype(np.uint8)
+    density = nuclei.stain * coverage * (0.8 + 0.4 * rim + nuclei.nucleolus * nucleolus)
+    total = np.bincount(row * image_size + column, density, minlength=image_size**2)
+    return total.reshape(image_size, image_size)

@@ -16,6 +16,8 @@ _IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".w
 def index_images(root):
     """One row per BreaKHis image below a folder, sorted by file name.
 
+    Where folder and name disagree either may be wrong: the name decides, for it stays with an image that is moved.
+
     Parameters
     ----------
     root : str or os.PathLike
@@ -60,7 +62,25 @@ def index_images(root):
             "'SOB_B_A-14-22549AB-40-001.png': pass the folder of BreaKHis itself, or move or rename them if they lie "
             "in it."
         )
-    _check_places(parsed, tree)
+
+    places = pd.Series(list(parsed)).groupby([path.name for path in parsed]).agg(list)
+    copies = places[places.map(len) > 1]
+    if len(copies):  # one picture would stand in the collection twice
+        raise ValueError(
+            f"{len(copies)} images stand in several folders under one name, the first as "
+            f"{name_some(copies.iloc[0], ' and ')}; keep one file of each name."
+        )
+    wrong = [
+        path
+        for path, name in parsed.items()
+        if any(contradicts(name, folder) for folder in (tree.name, *path.relative_to(tree).parts[:-1]))
+    ]
+    if wrong:
+        warnings.warn(
+            f"{len(wrong)} images lie in a folder of another class, slide or magnification than their names say "
+            f"({name_some(wrong)}). The names decide; move the files, or rename them if the folders are right.",
+            UserWarning,
+        )
     images = pd.DataFrame(list(parsed.values()), columns=BreakhisName._fields)
     images.insert(0, "data", np.array([str(path) for path in parsed], dtype=object))
     return images
@@ -103,29 +123,3 @@ def _find_images(root):
             f"The folder {error.filename!r} cannot be read ({error.strerror}); make it readable or move it elsewhere."
         ) from error
     return tree, sorted(paths, key=lambda path: (path.name, path))
-
-
-def _check_places(parsed, tree):
-    """Refuse a name that stands in two folders, and warn of folders that contradict the names in them.
-
-    A copy would put one picture into a collection twice. Of a folder and a name that disagree either may be wrong: the
-    loader goes by the name, which stays with an image wherever that is moved.
-    """
-    places = pd.Series(list(parsed)).groupby([path.name for path in parsed]).agg(list)
-    copies = places[places.map(len) > 1]
-    if len(copies):
-        raise ValueError(
-            f"{len(copies)} images stand in several folders under one name, the first as "
-            f"{name_some(copies.iloc[0], ' and ')}; keep one file of each name."
-        )
-    wrong = [
-        path
-        for path, name in parsed.items()
-        if any(contradicts(name, folder) for folder in (tree.name, *path.relative_to(tree).parts[:-1]))
-    ]
-    if wrong:
-        warnings.warn(
-            f"{len(wrong)} images lie in a folder of another class, slide or magnification than their names say "
-            f"({name_some(wrong)}). The names decide; move the files, or rename them if the folders are right.",
-            UserWarning,
-        )

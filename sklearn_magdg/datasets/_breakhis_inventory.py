@@ -80,13 +80,30 @@ def verify_images(images, expected):
             f"These are not the images of BreaKHis_v1 ({name_some(extra, '; ')}); look for copies or foreign files.",
             UserWarning,
         )
+
+    expected = inventory["expected"].sum()
+    report = f"This collection is complete: all {expected:,} images of the magnifications loaded.\n"
+    if inventory["missing"].any():
+        # slides that the full set does not have are no part of it, and said to be too many below
+        slides = inventory[inventory["expected"] > 0].groupby(_PAIR, as_index=False)[["expected", "missing"]].sum()
+        absent = slides[slides["missing"] == slides["expected"]]
+        partial = slides[(slides["missing"] > 0) & (slides["missing"] < slides["expected"])]
+        report = (
+            f"This collection is partial: {expected - slides['missing'].sum():,} images of {expected:,}, "
+            f"{len(slides) - len(absent)} class-slide pairs of {len(slides)}, at the magnifications loaded.\n"
+            + _list(f"Wholly missing, with images expected ({len(absent)})", _name_slides(absent))
+            + _list(f"Incomplete, with images found of expected ({len(partial)})", _name_slides(partial))
+        )
+    if extra:
+        report += _list("More than the full set has", extra, "; ")
+
     duplicates, n_unread = _find_duplicates(images)
     twins = f"Pixel-identical images under two subtypes: {name_twins(duplicates)}."
     if duplicates.empty:
         twins = "No slide has pixel-identical images under two subtypes."
     if n_unread:
         twins += f" {n_unread} images under two subtypes cannot be read and were not compared."
-    return Verification(inventory, duplicates, f"{_describe_part(inventory, extra)}{twins}\n")
+    return Verification(inventory, duplicates, f"{report}{twins}\n")
 
 
 def count_images(images, expected):
@@ -109,27 +126,6 @@ def name_counts(inventory):
         f"{row.expected}"
         for row in inventory.itertuples()
     ]
-
-
-def _describe_part(inventory, extra):
-    """What part of the full set this is: a sentence of numbers, then the slides that are missing or incomplete.
-
-    `extra` says in words what is there and not in the full set; such slides are no part of it and not counted here.
-    """
-    surplus = _list("More than the full set has", extra, "; ") if extra else ""
-    expected = inventory["expected"].sum()
-    if not inventory["missing"].any():
-        return f"This collection is complete: all {expected:,} images of the magnifications loaded.\n" + surplus
-    slides = inventory[inventory["expected"] > 0].groupby(_PAIR, as_index=False)[["expected", "missing"]].sum()
-    absent = slides[slides["missing"] == slides["expected"]]
-    partial = slides[(slides["missing"] > 0) & (slides["missing"] < slides["expected"])]
-    return (
-        f"This collection is partial: {expected - slides['missing'].sum():,} images of {expected:,}, "
-        f"{len(slides) - len(absent)} class-slide pairs of {len(slides)}, at the magnifications loaded.\n"
-        + _list(f"Wholly missing, with images expected ({len(absent)})", _name_slides(absent))
-        + _list(f"Incomplete, with images found of expected ({len(partial)})", _name_slides(partial))
-        + surplus
-    )
 
 
 def _name_slides(slides):

@@ -143,8 +143,8 @@ def _read_columns(rows, names):
     Beside `names`, by field of the bunch, the columns "slide" and "subtype" are read where they are there.
 
     One patient under two spellings would stand on both sides of a split, one magnification too. Two spellings are
-    certainly one thing where they differ by what a table program adds or drops, or by the letter case of a class. Letter
-    case of an id may tell people apart, and is a warning.
+    certainly one thing where they differ by what a table program adds or drops, or by the letter case of a class. The
+    letter case of an id may tell people apart, and is a warning.
     """
     absent = [name for name in names.values() if name not in rows.columns]
     if absent:

@@ -22,7 +22,7 @@ class Optics(NamedTuple):
     field : float
         Width of the field of view in micrometres.
     blur : float
-        Standard deviation of the point spread in field widths, on average over images.
+        Standard deviation of the point spread in field widths, the median over images.
     gain : float
         Brightness of bare glass at the lamp's centre, 1 being the camera's white.
     vignetting : float

@@ -102,7 +102,18 @@ def official_holdouts(bunch):
                 f"There is no image on the {side} side of fold {', '.join(empty)}: this collection is too partial. "
                 "Add slides, or split by `LeaveOneMagnificationOut` or `StratifiedGroupKFold`."
             )
-    warnings.warn(_describe_leaks(pairs, tested), UserWarning)
+
+    accession = _on_both_sides(pairs["slide"].map(accession_of), tested)
+    slide = _on_both_sides(pairs["slide"], tested)
+    n_tested = pd.DataFrame(tested).groupby([pairs["subtype"], pairs["slide"]]).first().sum(axis=1)
+    warnings.warn(
+        f"The official hold-outs keep class-slide pairs apart, no more. Accession numbers on both sides: {accession}. "
+        f"Slides on both sides: {slide}. They are no partition: of {len(n_tested)} class-slide pairs "
+        f"{(n_tested == 0).sum()} are never tested and {(n_tested > 1).sum()} several times. Use them to compare with "
+        "the literature, and for new patients `LeaveOneMagnificationOut`, or `StratifiedGroupKFold` with the "
+        "accession numbers (`patient` of `load_breakhis`) as groups.",
+        UserWarning,
+    )
     return _OfficialHoldouts(tested)
 
 
@@ -136,23 +147,6 @@ class _OfficialHoldouts(BaseCrossValidator):
     def get_n_splits(self, X=None, y=None, groups=None):
         """Five."""
         return self.tested.shape[1]
-
-
-def _describe_leaks(pairs, tested):
-    """What stands on both sides, and how often a pair is tested, in words.
-
-    `pairs` has `subtype` and `slide` of every image, `tested` (n_images, 5) whether each hold-out tests it.
-    """
-    accession = _on_both_sides(pairs["slide"].map(accession_of), tested)
-    slide = _on_both_sides(pairs["slide"], tested)
-    n_tested = pd.DataFrame(tested).groupby([pairs["subtype"], pairs["slide"]]).first().sum(axis=1)
-    return (
-        f"The official hold-outs keep class-slide pairs apart, no more. Accession numbers on both sides: {accession}. "
-        f"Slides on both sides: {slide}. They are no partition: of {len(n_tested)} class-slide pairs "
-        f"{(n_tested == 0).sum()} are never tested and {(n_tested > 1).sum()} several times. Use them to compare with "
-        "the literature, and for new patients `LeaveOneMagnificationOut`, or `StratifiedGroupKFold` with the "
-        "accession numbers (`patient` of `load_breakhis`) as groups."
-    )
 
 
 def _on_both_sides(ids, tested):

@@ -1,8 +1,7 @@
-"""BreaKHis: its index, and the bunch."""
+"""BreaKHis as a bunch: what its index says, as arrays, beside what is missing in it."""
 
 import os
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,19 +9,11 @@ from sklearn.utils import Bunch
 
 from sklearn_magdg._metadata import magnification_number
 from sklearn_magdg._words import name_some
+from sklearn_magdg.datasets._breakhis_index import index_images
 from sklearn_magdg.datasets._breakhis_inventory import name_twins, read_inventory, verify_images
-from sklearn_magdg.datasets._breakhis_names import (
-    LABELS,
-    MAGNIFICATIONS,
-    SUBTYPES,
-    BreakhisName,
-    contradicts,
-    parse_filename,
-)
+from sklearn_magdg.datasets._breakhis_names import LABELS, MAGNIFICATIONS, SUBTYPES
 from sklearn_magdg.datasets._damaged import keep_readable
 from sklearn_magdg.datasets._table import COLUMNS
-
-_IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"}
 
 _DESCR = """\
 BreaKHis: breast tumour histology at four magnifications
@@ -143,16 +134,30 @@ def load_breakhis(
     """
     _check_option("target", target, ("label", "subtype"))
     _check_option("patient_by", patient_by, ("accession", "slide"))
-    images = _index(root)
+    images = index_images(root)
     if magnifications is None:
         magnifications = images["magnification"].unique()
     magnifications = check_magnifications(magnifications)
     images = _select(images, magnifications, root)
     readable = keep_readable(images["data"].to_numpy(dtype=object), on_damaged)
-    left_out, images = images[~readable], _select(images[readable], magnifications, root)
-    verification = _verify(images, magnifications, target) if verify else None
+    # once more, for a magnification may be left without an image
+    left_out, images = images["data"][~readable], _select(images[readable], magnifications, root)
+
+    verification = None
+    if verify:
+        expected = read_inventory()
+        verification = verify_images(images, expected[expected["magnification"].isin(magnifications)])
+        if target == "subtype" and not verification.duplicates.empty:
+            warnings.warn(
+                f"Pixel-identical images stand under two subtypes ({name_twins(verification.duplicates)}): one "
+                "picture, two labels. `duplicates` lists them; leave one of each pair out.",
+                UserWarning,
+            )
+
     bunch = _to_bunch(images, target, patient_by, as_frame, verification)
-    bunch.DESCR += _describe_damage(left_out)
+    if len(left_out):
+        names = name_some(map(os.path.basename, left_out))
+        bunch.DESCR += f"Left out because they cannot be read ({len(left_out)}): {names}.\n"
     return (bunch.data, bunch.target) if return_X_y else bunch
 
 
@@ -162,115 +167,20 @@ def _check_option(name, value, options):
 
 
 def check_magnifications(magnifications):
-    """`magnifications` as distinct integers in ascending order, each one of BreaKHis."""
+    """`magnifications` as distinct integers in ascending order, each one of BreaKHis.
+
+    A single one and names that read as numbers ("200X") are taken too.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one that BreaKHis does not have.
+    """
     asked = np.atleast_1d(np.asarray(magnifications, dtype=object)).tolist()
     numbers = [magnification_number(each) for each in asked]
     if not asked or not set(numbers) <= set(MAGNIFICATIONS):
         raise ValueError(f"`magnifications` must be among {MAGNIFICATIONS}, got {magnifications!r}.")
     return sorted({int(number) for number in numbers})
-
-
-def _index(root):
-    """One row per image below `root`, sorted by file name."""
-    root = Path(root).expanduser()
-    if not root.is_dir():
-        raise FileNotFoundError(
-            f"There is no folder {str(root)!r}; pass the folder to which BreaKHis_v1.tar.gz was extracted."
-        )
-    tree = _find_tree(root)
-    paths = sorted(_image_files(tree), key=lambda path: (path.name, path))
-    matching, others = _parse_all(paths)
-    if not matching:
-        raise FileNotFoundError(
-            f"There is no BreaKHis image in {str(root)!r}; pass the folder to which BreaKHis_v1.tar.gz was extracted."
-        )
-    if others:
-        _refuse_strangers(others)
-    _refuse_copies(matching)
-    _warn_contradictions(matching, tree)
-    images = pd.DataFrame(list(matching.values()), columns=BreakhisName._fields)
-    images.insert(0, "data", np.array([str(path) for path in matching], dtype=object))
-    return images
-
-
-def _find_tree(root):
-    """Where the images start: a folder above the archive may hold other pictures too."""
-    for pattern in ("histology_slides/breast", "*/histology_slides/breast", "*/*/histology_slides/breast"):
-        trees = sorted(path for path in root.glob(pattern) if path.is_dir() and not _is_hidden(path.relative_to(root)))
-        if len(trees) > 1:
-            found = [str(tree) for tree in trees]
-            raise ValueError(f"{str(root)!r} holds {len(trees)} copies of BreaKHis, {found}; pass one of them.")
-        if trees:
-            return trees[0]
-    return root
-
-
-def _is_hidden(path):
-    # such as the folder in which a download is being unpacked
-    return any(part.startswith(".") for part in path.parts)
-
-
-def _image_files(tree):
-    met = set()
-    for folder, inner, names in os.walk(tree, onerror=_refuse_unreadable, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in met:
-            inner.clear()
-            continue
-        met.add(real)
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
-        for name in names:
-            # macOS leaves hidden "._SOB_..." companions beside the files of an archive
-            if os.path.splitext(name)[1].lower() in _IMAGE_SUFFIXES and not name.startswith("."):
-                yield Path(folder, name)
-
-
-def _refuse_unreadable(error):
-    raise OSError(
-        f"The folder {error.filename!r} cannot be read ({error.strerror}); make it readable or move it elsewhere."
-    ) from error
-
-
-def _parse_all(paths):
-    matching, others = {}, []
-    for path in paths:
-        try:
-            matching[path] = parse_filename(path.name)
-        except ValueError:
-            others.append(path)
-    return matching, others
-
-
-def _refuse_strangers(others):
-    raise ValueError(
-        f"{len(others)} images do not follow the names of BreaKHis ({name_some(others)}), such as "
-        "'SOB_B_A-14-22549AB-40-001.png': pass the folder of BreaKHis itself, or move or rename them if they lie in it."
-    )
-
-
-def _refuse_copies(matching):
-    """A copy would put one picture into a collection twice."""
-    places = pd.Series(list(matching)).groupby([path.name for path in matching]).agg(list)
-    copies = places[places.map(len) > 1]
-    if len(copies):
-        raise ValueError(
-            f"{len(copies)} images stand in several folders under one name, the first as "
-            f"{name_some(copies.iloc[0], ' and ')}; keep one file of each name."
-        )
-
-
-def _warn_contradictions(matching, tree):
-    wrong = [
-        path
-        for path, name in matching.items()
-        if any(contradicts(name, folder) for folder in (tree.name, *path.relative_to(tree).parts[:-1]))
-    ]
-    if wrong:
-        warnings.warn(
-            f"{len(wrong)} images lie in a folder of another class, slide or magnification than their names say "
-            f"({name_some(wrong)}). The names decide; move the files, or rename them if the folders are right.",
-            UserWarning,
-        )
 
 
 def _select(images, magnifications, root):
@@ -285,32 +195,15 @@ def _select(images, magnifications, root):
     return images[images["magnification"].isin(magnifications)]
 
 
-def _verify(images, magnifications, target):
-    expected = read_inventory()
-    verification = verify_images(images, expected[expected["magnification"].isin(magnifications)])
-    if target == "subtype":
-        _warn_two_labels(verification.duplicates)
-    return verification
-
-
-def _warn_two_labels(duplicates):
-    if not duplicates.empty:
-        warnings.warn(
-            f"Pixel-identical images stand under two subtypes ({name_twins(duplicates)}): one picture, two labels. "
-            "`duplicates` lists them; leave one of each pair out.",
-            UserWarning,
-        )
-
-
-def _describe_damage(left_out):
-    """What `on_damaged="skip"` left out, which the inventory counts as missing."""
-    names = [os.path.basename(path) for path in left_out["data"]]
-    return f"Left out because they cannot be read ({len(names)}): {name_some(names)}.\n" if names else ""
-
-
 def _to_bunch(images, target, patient_by, as_frame, verification):
+    """The fields that `load_breakhis` documents, from the index of the images that were kept.
+
+    Classes are those of the full set, whichever of them are there, so that a code means one class in any part of it.
+    `verification` is None where nothing was verified.
+    """
     classes = list(LABELS.values()) if target == "label" else list(SUBTYPES)
     columns = {name: images[name].to_numpy() for name in ("data", "slide", "magnification", "subtype")}
+    # text as Python's own, whatever dtype this version of pandas gives it
     columns |= {name: columns[name].astype(object) for name in ("data", "slide", "subtype")}
     columns["patient"] = images[patient_by].to_numpy().astype(object)
     columns["target"] = images[target].map(classes.index).to_numpy()

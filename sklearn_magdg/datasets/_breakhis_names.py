@@ -1,8 +1,16 @@
-"""The grammar of BreaKHis file names, and the codes in it."""
+"""The grammar of BreaKHis file names, and the codes in it.
+
+A name is SOB_<label>_<subtype>-<year>-<slide>-<magnification>-<sequence>.png. SOB (surgical open biopsy) stands in all.
+The label is B or M. The slide is a number of the laboratory, with letters where an accession has several slides. The
+sequence numbers the images of a slide at a magnification, with gaps. The subtypes are adenosis (A), fibroadenoma (F),
+phyllodes tumour (PT), tubular adenoma (TA), and ductal (DC), lobular (LC), mucinous (MC) and papillary (PC) carcinoma.
+"""
 
 import re
 import string
 from typing import NamedTuple
+
+from sklearn_magdg._metadata import magnification_text
 
 MAGNIFICATIONS = (40, 100, 200, 400)
 LABELS = {"B": "benign", "M": "malignant"}
@@ -25,7 +33,22 @@ _SLIDE_FOLDER = re.compile(r"SOB_([BM])_([A-Z]+)[_-]([0-9]{2}-[0-9]+[A-Z]*)")
 
 
 class BreakhisName(NamedTuple):
-    """What the name of a BreaKHis image says."""
+    """What the name of a BreaKHis image says.
+
+    Parameters
+    ----------
+    label : {"benign", "malignant"}
+    subtype : str
+        One of `SUBTYPES`, and of this label.
+    accession : str
+        Year and number: "14-22549".
+    slide : str
+        The accession with the letters of the slide: "14-22549AB".
+    magnification : int
+        One of `MAGNIFICATIONS`.
+    sequence : int
+        Tells the images of a slide at a magnification apart, and nothing else.
+    """
 
     label: str
     subtype: str
@@ -75,15 +98,22 @@ def parse_filename(name):
 
 
 def contradicts(name, folder):
-    """Whether a folder of the official tree says another label, magnification or slide than the parsed name."""
+    """Whether a folder of the official tree says another label, magnification or slide than the parsed name.
+
+    Folders whose names follow no grammar ("SOB", "adenosis", "my images") say nothing and contradict nothing.
+    """
     if folder in LABELS.values():
         return folder != name.label
-    if folder in {f"{magnification}X" for magnification in MAGNIFICATIONS}:
-        return folder != f"{name.magnification}X"
+    if folder in map(magnification_text, MAGNIFICATIONS):
+        return folder != magnification_text(name.magnification)
     slide = _SLIDE_FOLDER.fullmatch(folder)
     return slide is not None and (LABELS[slide[1]], slide[2], slide[3]) != (name.label, name.subtype, name.slide)
 
 
 def accession_of(slide):
-    """Accession number of a slide: its id without the letters that tell the slides of an accession apart."""
+    """Accession number of a slide: its id without the letters that tell the slides of an accession apart.
+
+    Nothing documents whether the slides of an accession are of one person. To take them for one is the reading under
+    which no patient can stand on both sides of a split.
+    """
     return slide.rstrip(string.ascii_uppercase)

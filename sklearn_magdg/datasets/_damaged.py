@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from sklearn_magdg._words import name_some
-from sklearn_magdg.images import read_image, readable_images
+from sklearn_magdg.images import fault_of, readable_images
 
 
 def keep_readable(paths, on_damaged, name_rows=None):
@@ -19,6 +19,11 @@ def keep_readable(paths, on_damaged, name_rows=None):
         None keeps all and opens none.
     name_rows : callable, default=None
         Puts a mask of damaged rows into words for an error; None counts them.
+
+    Returns
+    -------
+    keep : ndarray of shape (n,), dtype bool
+        Some are True; with None and "raise" all.
 
     Raises
     ------
@@ -38,22 +43,14 @@ def keep_readable(paths, on_damaged, name_rows=None):
         if on_damaged == "raise":
             warnings.simplefilter("ignore", UserWarning)  # the error names the files
         readable = readable_images(paths)
+
     if on_damaged == "raise" and not readable.all():
-        _refuse(paths[~readable], name_rows(~readable) if name_rows else f"{(~readable).sum()} image files")
+        damaged = paths[~readable]
+        rows = name_rows(~readable) if name_rows else f"{len(damaged)} image files"
+        raise ValueError(
+            f"These image files cannot be read: {rows} ({name_some(damaged)}), the first because "
+            f'{fault_of(damaged[0])}; get them again, or leave them out by `on_damaged="skip"`.'
+        )
     if not readable.any():
         raise ValueError(f"None of the {len(paths)} image files can be read; get them again.")
     return readable
-
-
-def _refuse(damaged, rows):
-    raise ValueError(
-        f"These image files cannot be read: {rows} ({name_some(damaged)}), the first because {_reason(damaged[0])}; "
-        "get them again, or leave them out by `on_damaged='skip'`."
-    )
-
-
-def _reason(path):
-    try:
-        read_image(path)
-    except ValueError as error:
-        return error.__cause__

@@ -13,6 +13,8 @@ from urllib.request import Request, urlopen
 
 from tqdm import tqdm
 
+from sklearn_magdg._files import whole_file
+
 _CHUNK = 1 << 18
 _BLOCK = 4096  # bytes on disk that even an empty file or a folder takes
 _VALIDATORS = ("ETag", "Last-Modified")
@@ -29,7 +31,11 @@ class _AttemptError(Exception):
 
 
 class _Part:
-    """The bytes of a download so far, and beside them the version of the file to which they belong."""
+    """The bytes of a download so far, and beside them the version of the file to which they belong.
+
+    The invariant: the bytes in `<name>.part` are the first ones of the version that `<name>.part.json` names, whenever
+    the process is killed. Where that is unknown, they are not used.
+    """
 
     def __init__(self, target):
         self.path = target.with_name(target.name + ".part")
@@ -37,20 +43,68 @@ class _Part:
 
     @property
     def length(self):
+        """Bytes so far."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     @property
     def version(self):
+        """What the server called the version, by the name of the header; empty where nobody said."""
         try:
             return json.loads(self.sidecar.read_text())
         except (OSError, ValueError):
             return {}
 
+    @property
+    def strongest(self):
+        """Name of the header to ask by: a weak tag does not promise the same bytes."""
+        tag, date = _VALIDATORS
+        return date if self.version.get(tag, "W/").startswith("W/") else tag
+
+    @property
+    def condition(self):
+        """Headers that ask for the rest, provided that it is of the same version; none to start anew."""
+        validator = self.version.get(self.strongest)
+        if not self.length or validator is None:
+            return {}
+        return {"Range": f"bytes={self.length}-", "If-Range": validator}
+
+    def is_continued_by(self, reply):
+        """Whether a partial reply is the rest: not every server that knows Range knows If-Range.
+
+        It must start at the next byte, repeat the validator that was asked by, and contradict none of the others.
+        """
+        same = all(reply.headers.get(name, value) == value for name, value in self.version.items())
+        proven = self.strongest in reply.headers
+        return proven and same and reply.headers.get("Content-Range", "").startswith(f"bytes {self.length}-")
+
     def restart(self, version):
+        """Forget the bytes, and note the version of those that follow."""
         self.path.write_bytes(b"")  # first: old bytes never stand beside a new version
-        self.sidecar.write_text(json.dumps(version))
+        with whole_file(self.sidecar) as file:
+            file.write(json.dumps(version).encode())
+
+    def append(self, reply, size):
+        """Add what a reply brings, until it ends or brings more than `size` in all.
+
+        An error of the network is the attempt's; one of writing, a full disk say, is the caller's.
+        """
+        left = size - self.length + 1  # one more than there should be, so that a longer file shows
+        bar = tqdm(total=size, initial=self.length, desc=self.path.stem, unit="B", unit_scale=True, disable=None)
+        with bar, self.path.open("ab") as file:
+            while left:
+                try:
+                    # `read1`: what has come, at once; `read` would wait for the whole chunk and lose it in an error
+                    chunk = reply.read1(min(_CHUNK, left))
+                except (OSError, HTTPException) as error:
+                    raise _AttemptError(_reason(error)) from error
+                if not chunk:
+                    return
+                file.write(chunk)
+                bar.update(len(chunk))
+                left -= len(chunk)
 
     def finish(self, target):
+        """Give the whole file its name."""
         self.path.rename(target)
         self.sidecar.unlink(missing_ok=True)
 
@@ -107,28 +161,35 @@ def download(urls, target, *, size, n_retries=3, delay=1.0, timeout=60.0):
             elif not grown:
                 waiting.rotate(-1)
             if not waiting or idle > n_retries:
-                raise OSError(_explain(urls, said, part, target)) from failure
+                answers = "; ".join(f"{url}: {said.get(url, 'not asked')}" for url in urls)
+                kept = "Nothing came: try later"
+                if part.length:
+                    kept = f"{part.length:,} bytes are kept in {str(part.path)!r}, with which the next call goes on"
+                raise OSError(
+                    f"{target.name} could not be downloaded ({answers}). {kept}, or download the file by hand to "
+                    f"{str(target)!r}."
+                ) from failure
             if not failure.final:
                 time.sleep(delay)
     part.finish(target)
 
 
-def _explain(urls, said, part, target):
-    answers = "; ".join(f"{url}: {said.get(url, 'not asked')}" for url in urls)
-    kept = f"{part.length:,} bytes are kept in {str(part.path)!r}, with which the next call goes on"
-    return (
-        f"{target.name} could not be downloaded ({answers}). {kept if part.length else 'Nothing came: try later'}, "
-        f"or download the file by hand to {str(target)!r}."
-    )
-
-
 def _transfer(url, part, size, timeout):
     """Add to the part the rest of the file, as far as the address gives it."""
-    with _ask(url, part, timeout) as reply:
-        _check_size(reply, size)
-        if reply.status == 200:
+    reply = _request(url, part.condition, timeout)
+    if reply.status in _RANGE_REFUSED or (reply.status == 206 and not part.is_continued_by(reply)):
+        reply.close()
+        reply = _request(url, {}, timeout)
+
+    with reply:
+        whole = "Content-Length" if reply.status == 200 else "Content-Range"
+        announced = reply.headers.get(whole, "").rpartition("/")[2]
+        if announced.isdigit() and int(announced) != size:
+            raise _AttemptError(f"has a file of {int(announced):,} bytes instead of {size:,}", final=True)
+        if reply.status == 200:  # from the first byte
             part.restart({name: reply.headers[name] for name in _VALIDATORS if name in reply.headers})
-        _append(reply, part, size)
+        part.append(reply, size)
+
     if part.length > size:
         part.restart({})
         raise _AttemptError(f"has a file of more than {size:,} bytes", final=True)
@@ -136,30 +197,8 @@ def _transfer(url, part, size, timeout):
         raise _AttemptError(f"the connection ended after {part.length:,} of {size:,} bytes")
 
 
-def _ask(url, part, timeout):
-    """Reply whose bytes are the rest of the part (status 206) or the whole file (200)."""
-    reply = _open(url, _range(part), timeout)
-    if reply.status in _RANGE_REFUSED or (reply.status == 206 and not _continues(reply, part)):
-        reply.close()
-        reply = _open(url, {}, timeout)
-    return reply
-
-
-def _range(part):
-    """Headers that ask for the rest of the part, provided that it is of the same version; none to start anew."""
-    validator = part.version.get(_strongest(part.version))
-    if not part.length or validator is None:
-        return {}
-    return {"Range": f"bytes={part.length}-", "If-Range": validator}
-
-
-def _strongest(version):
-    """The validator to ask by: a weak tag does not promise the same bytes."""
-    tag, date = _VALIDATORS
-    return date if version.get(tag, "W/").startswith("W/") else tag
-
-
-def _open(url, headers, timeout):
+def _request(url, headers, timeout):
+    """Reply to `url`: status 200, or with `headers` that ask for a range 206, 416 or 501. All else is an error."""
     try:
         reply = urlopen(Request(url, headers=headers), timeout=timeout)
     except HTTPError as error:
@@ -176,39 +215,8 @@ def _open(url, headers, timeout):
 
 
 def _reason(error):
+    """An error in words: what urllib wraps, and where an exception has no text, its class."""
     return str(getattr(error, "reason", error)) or type(error).__name__
-
-
-def _continues(reply, part):
-    """Whether a partial reply is the rest of the part: not every server that knows Range knows If-Range."""
-    same = all(reply.headers.get(name, value) == value for name, value in part.version.items())
-    proven = _strongest(part.version) in reply.headers
-    return proven and same and reply.headers.get("Content-Range", "").startswith(f"bytes {part.length}-")
-
-
-def _check_size(reply, size):
-    whole = "Content-Length" if reply.status == 200 else "Content-Range"
-    announced = reply.headers.get(whole, "").rpartition("/")[2]
-    if announced.isdigit() and int(announced) != size:
-        raise _AttemptError(f"has a file of {int(announced):,} bytes instead of {size:,}", final=True)
-
-
-def _append(reply, part, size):
-    bar = tqdm(total=size, initial=part.length, desc=part.path.stem, unit="B", unit_scale=True, disable=None)
-    with bar, part.path.open("ab") as file:
-        for chunk in _chunks(reply, size - part.length + 1):
-            file.write(chunk)
-            bar.update(len(chunk))
-
-
-def _chunks(reply, n_bytes):
-    """At most so many bytes, in pieces; an error of the network is the attempt's, one of writing the caller's."""
-    try:
-        while n_bytes and (chunk := reply.read1(min(_CHUNK, n_bytes))):
-            n_bytes -= len(chunk)
-            yield chunk
-    except (OSError, HTTPException) as error:
-        raise _AttemptError(_reason(error)) from error
 
 
 def unpack(archive, folder, *, max_bytes):
@@ -231,34 +239,25 @@ def unpack(archive, folder, *, max_bytes):
     OSError
         If the archive cannot be read or a file cannot be written.
     """
+    room = max_bytes
     try:
         with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK) as tar:
-            _unpack_members(tar, folder, max_bytes)
-            _read_to_end(stream, max_bytes)
+            for member in tqdm(tar, desc="unpacking", unit=" files", disable=None):
+                # stricter than the data filter, which lets links inside the folder pass and makes absolute names
+                # relative
+                if not (member.isfile() or member.isdir()) or member.issparse():
+                    raise ValueError(f"its member {member.name!r} is neither a plain file nor a folder")
+                path = PurePosixPath(member.name)
+                if path.is_absolute() or ".." in path.parts:
+                    raise ValueError(f"the name of its member {member.name!r} leads out of the folder")
+                room -= max(member.size, _BLOCK)
+                if room < 0:
+                    raise ValueError(f"it unpacks to more than {max_bytes:,} bytes")
+                tar.extract(member, folder, filter="data")
+
+            # to the end of the stream, where its checksum is compared; what follows the archive is not unpacked
+            while stream.read(_CHUNK):
+                if stream.tell() > max_bytes:
+                    raise ValueError(f"it unpacks to more than {max_bytes:,} bytes")
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"it is damaged or unsafe: {error}") from error
-
-
-def _unpack_members(tar, folder, max_bytes):
-    room = max_bytes
-    for member in tqdm(tar, desc="unpacking", unit=" files", disable=None):
-        _check_member(member)
-        room -= max(member.size, _BLOCK)
-        if room < 0:
-            raise ValueError(f"it unpacks to more than {max_bytes:,} bytes")
-        tar.extract(member, folder, filter="data")
-
-
-def _check_member(member):
-    """Stricter than the data filter, which lets links inside the folder pass and makes absolute names relative."""
-    if not (member.isfile() or member.isdir()) or member.issparse():
-        raise ValueError(f"its member {member.name!r} is neither a plain file nor a folder")
-    path = PurePosixPath(member.name)
-    if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"the name of its member {member.name!r} leads out of the folder")
-
-
-def _read_to_end(stream, max_bytes):
-    while stream.read(_CHUNK):
-        if stream.tell() > max_bytes:
-            raise ValueError(f"it unpacks to more than {max_bytes:,} bytes")

@@ -12,7 +12,8 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 
 from sklearn_magdg._words import name_some
 from sklearn_magdg.datasets._breakhis import check_magnifications, load_breakhis
-from sklearn_magdg.datasets._breakhis_inventory import name_counts, read_inventory
+from sklearn_magdg.datasets._breakhis_index import index_images
+from sklearn_magdg.datasets._breakhis_inventory import count_images, name_counts, read_inventory
 from sklearn_magdg.datasets._breakhis_names import MAGNIFICATIONS
 from sklearn_magdg.datasets._download import download, downloaded, unpack
 
@@ -23,7 +24,6 @@ ADDRESSES = (
 ARCHIVE_BYTES = 4_273_561_758  # no checksum is published: what the archive holds is compared with the inventory
 IMAGES_BYTES = 5_000_000_000  # at most: PNG files hardly shrink in an archive
 
-_KEYS = ["label", "subtype", "slide", "magnification"]
 _TERMS = """\
 BreaKHis is under CC BY 4.0: use it with attribution. F. A. Spanhol, L. S. Oliveira, C. Petitjean, L. Heutte, "A Dataset
 for Breast Cancer Histopathological Image Classification", IEEE TBME 63(7):1455-1462, 2016,
@@ -125,22 +125,22 @@ def fetch_breakhis(
         _install(folder, download_if_missing, n_retries, delay)
     options = {"target": target, "patient_by": patient_by, "as_frame": as_frame}
     bunch = load_breakhis(folder, magnifications=magnifications, **options)
-    _check_present(bunch.inventory, folder)
-    return (bunch.data, bunch.target) if return_X_y else bunch
-
-
-def breakhis_folder(data_home=None):
-    """Where the images are, or would be, as a pathlib.Path."""
-    return Path(get_data_home(data_home), "breakhis", "BreaKHis_v1")
-
-
-def _check_present(inventory, folder):
-    missing = inventory[inventory["found"] < inventory["expected"]]
+    missing = bunch.inventory[bunch.inventory["missing"] > 0]
     if len(missing):
         raise OSError(
             f"Images are missing in {str(folder)!r} ({name_some(name_counts(missing), '; ')}): delete the folder to "
             "fetch them again, or read those that are there with load_breakhis."
         )
+    return (bunch.data, bunch.target) if return_X_y else bunch
+
+
+def breakhis_folder(data_home=None):
+    """Where the images are, or would be, as a pathlib.Path.
+
+    While they are not, the archive and what a download has brought of it lie beside, in the same folder `breakhis`: on
+    one disk, so that to rename is to move.
+    """
+    return Path(get_data_home(data_home), "breakhis", "BreaKHis_v1")
 
 
 def _used(folder):
@@ -149,30 +149,40 @@ def _used(folder):
 
 
 def _install(folder, download_if_missing, n_retries, delay):
-    """Put the images in place, or wait until another process has done so."""
+    """Put the images in place, or wait until another process has done so.
+
+    Raises
+    ------
+    OSError
+        If they may not or cannot be downloaded, or the disk has no room for them.
+    """
     archive = folder.with_name("BreaKHis_v1.tar.gz")
     if not (download_if_missing or archive.exists() or _used(folder).exists()):
         raise OSError(f"BreaKHis is not in {str(folder)!r} and `download_if_missing` is False.")
     folder.parent.mkdir(exist_ok=True)
-    with _lock(folder):
+    lock = FileLock(folder.with_name(".lock"))
+    try:
+        taken = lock.acquire(timeout=0)
+    except Timeout:
+        print(f"Waiting for another process, which fetches BreaKHis to {str(folder)!r}.")
+        taken = lock.acquire()
+
+    with taken:
+        # only under the lock is it certain that nobody else is between two of the steps
         _settle(archive, folder)
         if folder.exists():
             return
-        _check_space(archive)
+        rest = 0 if archive.exists() else ARCHIVE_BYTES - downloaded(archive)
+        needed, free = rest + IMAGES_BYTES, shutil.disk_usage(archive.parent).free
+        if free < needed:
+            raise OSError(
+                f"BreaKHis needs {needed / 1e9:.1f} GB more in {str(archive.parent)!r}, where {free / 1e9:.1f} GB are "
+                "free: make room or choose another `data_home`."
+            )
         if not archive.exists():
             print(_TERMS)
             download(ADDRESSES, archive, size=ARCHIVE_BYTES, n_retries=n_retries, delay=delay)
         _unpack_into_place(archive, folder)
-
-
-def _lock(folder):
-    """The lock on the folder, taken; one line says where it has to be waited for."""
-    lock = FileLock(folder.with_name(".lock"))
-    try:
-        return lock.acquire(timeout=0)
-    except Timeout:
-        print(f"Waiting for another process, which fetches BreaKHis to {str(folder)!r}.")
-        return lock.acquire()
 
 
 def _settle(archive, folder):
@@ -183,25 +193,29 @@ def _settle(archive, folder):
         _used(folder).replace(archive)
 
 
-def _check_space(archive):
-    rest = 0 if archive.exists() else ARCHIVE_BYTES - downloaded(archive)
-    needed, free = rest + IMAGES_BYTES, shutil.disk_usage(archive.parent).free
-    if free < needed:
-        raise OSError(
-            f"BreaKHis needs {needed / 1e9:.1f} GB more in {str(archive.parent)!r}, where {free / 1e9:.1f} GB are "
-            "free: make room or choose another `data_home`."
-        )
-
-
 def _unpack_into_place(archive, folder):
-    """Unpack beside the folder, and only what is complete becomes the folder, in one step."""
+    """Unpack beside the folder, and only what is complete becomes the folder, in one step.
+
+    The archive is removed last, under a name of its own (`_used`), so that a process killed between two steps costs
+    neither a download nor the room of a second copy: `_settle` tells by the folder which step it was.
+    """
     unfinished = folder.with_name(".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
     try:
         unpack(archive, unfinished, max_bytes=IMAGES_BYTES)
-        _check_complete(unfinished)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of folders that contradict names: `load_breakhis` repeats it
+            try:
+                inventory = count_images(index_images(unfinished), read_inventory())
+            except FileNotFoundError as error:
+                raise ValueError("it holds no image") from error
+        wrong = inventory[inventory["found"] != inventory["expected"]]  # no more images and no less
+        if len(wrong):
+            raise ValueError(f"the images differ from the inventory ({name_some(name_counts(wrong), '; ')})")
         archive.rename(_used(folder))
-        _without_wrapper(unfinished).rename(folder)
+        inside = list(unfinished.iterdir())
+        is_wrapped = len(inside) == 1 and inside[0].is_dir()  # in the archive's own BreaKHis_v1
+        (inside[0] if is_wrapped else unfinished).rename(folder)
     except ValueError as error:
         raise OSError(
             f"{str(archive)!r} is not the archive of BreaKHis: {str(error).rstrip('.')}. It is kept; delete it to "
@@ -212,24 +226,3 @@ def _unpack_into_place(archive, folder):
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
         _settle(archive, folder)
-
-
-def _without_wrapper(folder):
-    """The folder, or the one folder that is all it holds."""
-    inside = list(folder.iterdir())
-    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
-
-
-def _check_complete(folder):
-    """Raise ValueError unless the images are those of the inventory, no more and no less."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is too much is named below
-            found = load_breakhis(folder, magnifications=None).inventory[[*_KEYS, "found"]]
-    except FileNotFoundError as error:
-        raise ValueError("it holds no image") from error
-    inventory = read_inventory().merge(found, on=_KEYS, how="outer").fillna({"found": 0, "expected": 0})
-    inventory = inventory.astype({"found": int, "expected": int})
-    wrong = inventory[inventory["found"] != inventory["expected"]]
-    if len(wrong):
-        raise ValueError(f"the images differ from the inventory ({name_some(name_counts(wrong), '; ')})")

@@ -1,4 +1,8 @@
-"""Synthetic histology with a known truth: rendered tissue of benign and malignant patients."""
+"""Synthetic histology with a known truth: rendered tissue of benign and malignant patients.
+
+Here stands what varies: the traits of patients, with what atypia does to each, and the laws by which a magnification
+shows them. How traits become tissue is the matter of `_tissue`, how tissue becomes a picture that of `_microscope`.
+"""
 
 from itertools import product
 from numbers import Integral
@@ -7,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
-from sklearn_magdg.datasets._tissue import STAINS, Optics, render
+from sklearn_magdg.datasets._microscope import STAINS, Optics, render
 
 # Of the two magnifications in the middle of the series, the one that still shows whole glands.
 REFERENCE_MAGNIFICATION = 100
@@ -17,7 +21,22 @@ FIELDS = {40: 460 * 0.49, 100: 460 * 0.20, 200: 460 * 0.10, 400: 460 * 0.05}
 
 
 class Trait(NamedTuple):
-    """A property of a patient: typical value, log-ratio per unit of atypia, the patients' own log-spread."""
+    """A property of a patient: typical value, log-ratio per unit of atypia, the patients' own log-spread.
+
+    A patient of atypia a has min(typical * exp(atypia * a + spread * z), highest), z standard normal: positive whatever
+    is drawn, and in proportion rather than by steps, as sizes of cells and nuclei vary.
+
+    Parameters
+    ----------
+    typical : float
+        Median of a patient of atypia 0, greater than 0.
+    atypia : float
+        Log-ratio of a patient of atypia 1 to one of atypia 0; 0 for what does not tell the classes.
+    spread : float
+        Standard deviation of the logarithm among patients of one atypia.
+    highest : float, default=inf
+        Cap, above which tissue could not be drawn: nuclei wider than their glands, say.
+    """
 
     typical: float
     atypia: float
@@ -46,7 +65,11 @@ ATYPIA_SPREAD = 0.6  # of patients within a class, the classes being at -1 and +
 
 
 class Law(NamedTuple):
-    """An optical property at the reference magnification and its power of the magnification."""
+    """An optical property at the reference magnification and its power of the magnification.
+
+    At magnification m it is reference * (m / 100)^power, which is a straight line in logarithms: `shift` multiplies its
+    slope.
+    """
 
     reference: float
     power: float
@@ -139,11 +162,11 @@ def make_histology(
     >>> print(histology.patient[0], histology.target_names[histology.target[0]])
     P01 benign
     """
-    _check_whole(n_patients=n_patients, images_per_cell=images_per_cell, image_size=image_size)
-    _check_at_least(2, n_patients=n_patients)
-    _check_at_least(1, images_per_cell=images_per_cell)
-    _check_at_least(8, image_size=image_size)
-    _check_at_least(0, shift=shift, class_sep=class_sep)
+    _check_number("n_patients", n_patients, 2, whole=True)
+    _check_number("images_per_cell", images_per_cell, 1, whole=True)
+    _check_number("image_size", image_size, 8, whole=True)
+    _check_number("shift", shift, 0)
+    _check_number("class_sep", class_sep, 0)
     _check_magnifications(magnifications)
     entropy = check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32).tolist()
     optics = {int(magnification): _optics(magnification, shift) for magnification in magnifications}
@@ -154,22 +177,36 @@ def make_histology(
             seed = _seed(entropy, patient, magnification, image)
             images.append(render(traits, optics[magnification], image_size, seed))
             keys.append((patient, magnification))
-    return _bunch(np.stack(images), *np.array(keys).T)
+
+    patient, magnification = np.array(keys).T
+    target, target_names = patient % 2, np.array(["benign", "malignant"])
+    names = np.array([f"P{number + 1:02d}" for number in patient])
+    return Bunch(
+        data=np.stack(images),
+        target=target,
+        target_names=target_names,
+        patient=names,
+        slide=np.char.add(names, "-A"),
+        magnification=magnification,
+        subtype=target_names[target],
+        frame=None,
+        DESCR=DESCR,
+    )
 
 
-def _check_whole(**parameters):
-    for name, value in parameters.items():
-        if not isinstance(value, Integral):
-            raise ValueError(f"`{name}` must be a whole number, got {value!r}.")
-
-
-def _check_at_least(lowest, **parameters):
-    for name, value in parameters.items():
-        if not lowest <= value < np.inf:
-            raise ValueError(f"`{name}` must be at least {lowest} and finite, got {value}; try {lowest + 1}.")
+def _check_number(name, value, lowest, whole=False):
+    """Refuse a parameter below `lowest`, infinite or NaN, or where it counts something (`whole`) no integer."""
+    if whole and not isinstance(value, Integral):
+        raise ValueError(f"`{name}` must be a whole number, got {value!r}.")
+    if not lowest <= value < np.inf:  # also for NaN, which is not at least anything
+        raise ValueError(f"`{name}` must be at least {lowest} and finite, got {value}; try {lowest + 1}.")
 
 
 def _check_magnifications(magnifications):
+    """Refuse no magnification, one that is no positive integer, and one that stands twice.
+
+    Integers, for each keys the random stream of its images: 100 and 100.5 must not share one.
+    """
     values = list(magnifications)
     if not values:
         raise ValueError("`magnifications` is empty: name at least one, for example (40, 100, 200, 400).")
@@ -180,12 +217,24 @@ def _check_magnifications(magnifications):
 
 
 def _seed(entropy, *key):
-    """Seed of a patient (one number) or of an image (patient, magnification, image)."""
+    """Seed of a patient (one number) or of an image (patient, magnification, image).
+
+    Children by their key and not by the order of spawning: so that no image depends on how many others are drawn.
+    """
     return np.random.SeedSequence(entropy, spawn_key=key)
 
 
 def _draw_patient(is_malignant, class_sep, seed):
-    """Traits of one patient: typical * exp(sensitivity * atypia + own deviation)."""
+    """Traits of one patient: typical * exp(sensitivity * atypia + own deviation), and the stains.
+
+    Atypia is normal around -`class_sep` (benign) or `class_sep` (malignant). The deviations are drawn in the order of
+    `TRAITS`, so that to add a trait at its end leaves all others as they were.
+
+    Returns
+    -------
+    traits : dict of str to float or array
+        As `_microscope.render` takes them; of `stains` (2, 3) each row has length 1.
+    """
     rng = np.random.default_rng(seed)
     atypia = class_sep * (1 if is_malignant else -1) + ATYPIA_SPREAD * rng.normal()
     traits = {
@@ -198,7 +247,11 @@ def _draw_patient(is_malignant, class_sep, seed):
 
 
 def _optics(magnification, shift):
-    """How a magnification is seen, `shift` times as far from the reference as in a real microscope."""
+    """How a magnification is seen, `shift` times as far from the reference as in a real microscope.
+
+    Everything is a power of a ratio to the reference: (field / field of 100X)^shift and (m / 100)^shift. So all is that
+    of 100X where `shift` is 0, and at 100X whatever `shift` is.
+    """
     ratio = (magnification / REFERENCE_MAGNIFICATION) ** shift
     widening = (_field(magnification) / _field(REFERENCE_MAGNIFICATION)) ** shift
     return Optics(
@@ -208,22 +261,5 @@ def _optics(magnification, shift):
 
 
 def _field(magnification):
-    """Width of the field of view in micrometres."""
+    """Width of the field of view in micrometres: measured for BreaKHis, else inversely as the magnification."""
     return FIELDS.get(magnification, 460 * 20 / magnification)
-
-
-def _bunch(images, patient, magnification):
-    """Put together the fields of `load_breakhis`."""
-    target, target_names = patient % 2, np.array(["benign", "malignant"])
-    names = np.array([f"P{number + 1:02d}" for number in patient])
-    return Bunch(
-        data=images,
-        target=target,
-        target_names=target_names,
-        patient=names,
-        slide=np.char.add(names, "-A"),
-        magnification=magnification,
-        subtype=target_names[target],
-        frame=None,
-        DESCR=DESCR,
-    )

@@ -1,10 +1,9 @@
 """Any collection of images, from a table."""
 
-import math
 import os
 import re
 import warnings
-from numbers import Number, Real
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,29 @@ from sklearn.utils import Bunch
 
 from sklearn_magdg._metadata import magnification_number
 from sklearn_magdg._words import name_some
-from sklearn_magdg.cohort import encode
+from sklearn_magdg.cohort import Cohort, encode, encode_magnification
 from sklearn_magdg.datasets._damaged import keep_readable
-from sklearn_magdg.datasets._table import COLUMNS, is_url, name_rows, read_table
+from sklearn_magdg.datasets._table import COLUMNS, as_text, is_url, name_rows, read_table
 
 _IDS = ("patient", "slide", "magnification")
 _EMPTY_ID = {"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"}  # a class may be called so
+
+
+@dataclass(frozen=True, eq=False)
+class Listed(Cohort):
+    """The images of a table: beside what a `Cohort` knows of every row, where its image lies and what it shows.
+
+    Parameters
+    ----------
+    file : ndarray of shape (n,), dtype object
+        Path of the image, that of the table joined to its folder.
+    slide, subtype : ndarray of shape (n,), dtype object
+        Text; of a table without such a column the patient and the name of the class.
+    """
+
+    file: np.ndarray | None = None
+    slide: np.ndarray | None = None
+    subtype: np.ndarray | None = None
 
 
 def load_manifest(
@@ -101,24 +117,41 @@ def load_manifest(
     """
     rows, folder = read_table(table)
     names = {"data": path, "target": target, "patient": patient, "magnification": magnification}
-    columns = _select(rows, names)
-    _refuse_mixed_magnifications(columns["magnification"], magnification)
-    _check_spellings(columns, names)
-    _warn_shared_slides(columns)
-    columns["data"] = _join(folder if root is None else root, columns["data"])
-    _refuse_absent(columns["data"])
-    _refuse_duplicates(columns["data"])
-    readable = keep_readable(columns["data"], on_damaged, name_rows)
-    return _to_bunch({key: column[readable] for key, column in columns.items()})
+    columns = _read_columns(rows, names)
+    listed = Listed(
+        label=encode(columns["target"], "target"),
+        patient=encode(columns["patient"], "patient"),
+        magnification=encode_magnification(columns["magnification"]),
+        file=_find_files(columns["data"], folder if root is None else root),
+        slide=columns.get("slide", columns["patient"]),
+        subtype=columns.get("subtype", columns["target"]),
+    )
+    n_patients = pd.Series(listed.patient.codes).groupby(listed.slide).nunique()
+    shared = n_patients.index[n_patients > 1]
+    if len(shared):
+        warnings.warn(
+            f"{len(shared)} slides stand under several patients ({name_some(shared)}): splits keep patients apart, so "
+            "a slide may stand on both sides; correct the patients, or give the slides names of their own.",
+            UserWarning,
+        )
+    return _to_bunch(listed.take(keep_readable(listed.file, on_damaged, name_rows)))
 
 
-def _select(rows, names):
-    """`names` and what they name in the table, as text, each without an empty value."""
+def _read_columns(rows, names):
+    """`names` and what they name in the table, as text: no value is empty, nothing is spelled in two ways.
+
+    Beside `names`, by field of the bunch, the columns "slide" and "subtype" are read where they are there.
+
+    One patient under two spellings would stand on both sides of a split, one magnification too. Two spellings are
+    certainly one thing where they differ by what a table program adds or drops, or by the letter case of a class. The
+    letter case of an id may tell people apart, and is a warning.
+    """
     absent = [name for name in names.values() if name not in rows.columns]
     if absent:
         raise ValueError(
-            f"The table has no column {absent}, it has {list(rows.columns)}; name the columns to read by "
-            "`path`, `target`, `patient` and `magnification`."
+            f"The table has no column {absent}, it has {list(rows.columns)}; give its columns such names (in a .csv "
+            "commas separate them, in a .tsv tabs), or in Python say which to read, as by "
+            "load_manifest(table, patient='case')."
         )
     if not len(rows):
         raise ValueError("The table has no rows; it needs one per image.")
@@ -126,87 +159,38 @@ def _select(rows, names):
     twice = [name for name in names.values() if list(rows.columns).count(name) > 1]
     if twice:
         raise ValueError(f"The table has several columns of the name {twice[0]!r}; rename all but one.")
-    empty = {key: _EMPTY_ID if key in _IDS else {""} for key in names}
-    return {key: _as_text(rows[name], name, empty[key]) for key, name in names.items()}
+    columns = {key: as_text(rows[name], name, _EMPTY_ID if key in _IDS else {""}) for key, name in names.items()}
 
-
-def _as_text(column, name, empty):
-    values = column.to_numpy(dtype=object)
-    absent = pd.isna(values) | np.array([str(value).strip().lower() in empty for value in values])
-    if absent.any():
-        words = sorted({value for value in values[absent] if isinstance(value, str) and value.strip()})
-        shown = f" (there is {name_some(map(repr, words))})" if words else ""
-        raise ValueError(f"Column {name!r} is empty in {name_rows(absent)}{shown}; fill it in or drop the row.")
-    _refuse_bytes(values, name)
-    _refuse_mixture(values, name)
-    text = np.empty(len(values), dtype=object)
-    text[:] = [_to_text(value) for value in values]
-    return text
-
-
-def _to_text(value):
-    # whole numbers may have become floats beside a missing neighbour: 7, not 7.0
-    if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value) and value == int(value):
-        return str(int(value))
-    return str(value).strip()
-
-
-def _refuse_bytes(values, name):
-    encoded = np.array([isinstance(value, bytes) for value in values])
-    if encoded.any():
-        raise ValueError(
-            f"Column {name!r} holds bytes in {name_rows(encoded)}; decode them, as by "
-            f"`table[{name!r}].str.decode('utf-8')`."
-        )
-
-
-def _refuse_mixture(values, name):
-    kinds = pd.Series([_kind(value) for value in values]).drop_duplicates()
-    if len(kinds) > 1:
-        (a, first), (b, second) = list(kinds.items())[:2]
-        raise ValueError(
-            f"Column {name!r} mixes {first} ({values[a]!r} in row {a + 1}) and {second} ({values[b]!r} in row "
-            f"{b + 1}); write all values one way."
-        )
-
-
-def _kind(value):
-    if isinstance(value, str | os.PathLike):
-        return "text"
-    return "numbers" if isinstance(value, Number) and not isinstance(value, bool) else type(value).__name__
-
-
-def _refuse_mixed_magnifications(magnification, name):
-    words = np.array([magnification_number(each) is None for each in magnification])
+    words = np.array([magnification_number(each) is None for each in columns["magnification"]])
     if words.any() and not words.all():
         raise ValueError(
-            f"Column {name!r} mixes magnifications that read as numbers and, in {name_rows(words)}, others "
-            f"({name_some(map(repr, pd.unique(magnification[words])))}); write numbers such as 40 or '40X' everywhere, "
-            "or names."
+            f"Column {names['magnification']!r} mixes magnifications that read as numbers and, in {name_rows(words)}, "
+            f"others ({name_some(map(repr, pd.unique(columns['magnification'][words])))}); write numbers such as 40 or "
+            "'40X' everywhere, or names."
         )
-
-
-def _check_spellings(columns, names):
-    """One patient under two spellings would stand on both sides of a split, one magnification too."""
     same = {"target": str.casefold, "patient": _plain_id, "slide": _plain_id, "magnification": magnification_number}
-    for key in [key for key in same if key in columns]:
+    for key in [key for key in same if key in names]:
         ways = _spellings(columns[key], same[key])
         if ways:
             raise ValueError(
-                f"Column {names.get(key, key)!r} spells one {key} in several ways, {ways}; write all values one way."
+                f"Column {names[key]!r} spells one {key} in several ways, {ways}; write all values one way."
             )
-    for key in [key for key in ("patient", "slide") if key in columns]:
+    for key in [key for key in ("patient", "slide") if key in names]:
         ways = _spellings(columns[key], lambda text: _plain_id(text).casefold())
         if ways:
             warnings.warn(
-                f"Column {names.get(key, key)!r} has names that differ in letter case only, {ways}: they count as "
+                f"Column {names[key]!r} has names that differ in letter case only, {ways}: they count as "
                 f"different; write them one way if they are one {key}.",
                 UserWarning,
             )
+    return columns
 
 
 def _spellings(column, meaning_of):
-    """The first spellings of one meaning in words, with the first row of each; None where each has one spelling."""
+    """The first spellings of one meaning in words, with the first row of each; None where each has one spelling.
+
+    `meaning_of` maps a spelling to what it means, or to None where that is nothing to compare.
+    """
     spelled = pd.Series(column).drop_duplicates()
     meaning = spelled.map(meaning_of)
     twice = meaning[meaning.duplicated(keep=False) & meaning.notna()]
@@ -222,20 +206,12 @@ def _plain_id(text):
     return re.sub(r"(?<![0-9.])0+(?=[0-9])", "", text)
 
 
-def _warn_shared_slides(columns):
-    if "slide" not in columns:
-        return
-    n_patients = pd.Series(columns["patient"]).groupby(columns["slide"]).nunique()
-    shared = n_patients.index[n_patients > 1]
-    if len(shared):
-        warnings.warn(
-            f"{len(shared)} slides stand under several patients ({name_some(shared)}): splits keep patients apart, so "
-            "a slide may stand on both sides; correct the patients, or give the slides names of their own.",
-            UserWarning,
-        )
+def _find_files(paths, root):
+    """Paths joined to their root `(n,)`, of files that exist, each once.
 
-
-def _join(root, paths):
+    A link, or another letter case where the system does not tell it apart, is the same file: what counts is the device
+    and the inode. Two files of equal content are two images.
+    """
     if is_url(root):
         raise ValueError(f"`root` must be a folder, got the URL {os.fspath(root)!r}; download the images first.")
     urls = np.array([is_url(path) for path in paths])
@@ -243,57 +219,57 @@ def _join(root, paths):
         raise ValueError(
             f"Images must be files, got URLs in {name_rows(urls)} ({name_some(paths[urls])}); download them first."
         )
-    joined = np.empty(len(paths), dtype=object)
-    joined[:] = [os.path.normpath(Path(root).expanduser() / os.path.expanduser(path)) for path in paths]
-    return joined
+    root = Path(root).expanduser()
+    files = np.empty(len(paths), dtype=object)
+    files[:] = [os.path.normpath(root / os.path.expanduser(path)) for path in paths]
 
-
-def _refuse_absent(paths):
-    absent = np.array([not os.path.isfile(path) for path in paths])
+    absent = np.array([not os.path.isfile(file) for file in files])
     if absent.any():
+        first = files[absent][0]
+        way_out = (
+            f"relative paths are read from {os.path.abspath(root)!r} (in Python set `root` to read them elsewhere)"
+        )
+        if os.path.isdir(first):
+            way_out = f"{first!r} is a folder: give a row to each image in it"
+        elif "\\" in first and os.sep == "/":
+            way_out = "'\\' separates folders on Windows alone: write '/'"
         raise FileNotFoundError(
-            f"There is no image file for {name_rows(absent)} ({name_some(paths[absent])}); "
-            f"{_way_out(paths[absent][0])}."
+            f"There is no image file for {name_rows(absent)} ({name_some(files[absent])}); {way_out}."
         )
 
-
-def _way_out(path):
-    if os.path.isdir(path):
-        return f"{path!r} is a folder: give a row to each image in it"
-    if "\\" in path and os.sep == "/":
-        return "'\\' separates folders on Windows alone: write '/'"
-    return "set `root` to the folder to which the paths refer"
-
-
-def _refuse_duplicates(paths):
-    """A link, or another letter case where the system does not tell it apart, is the same file."""
-    states = [os.stat(path) for path in paths]
-    file = pd.factorize(pd.Series([(state.st_dev, state.st_ino) for state in states]))[0]
-    twice = np.flatnonzero(np.bincount(file) > 1)
+    states = [os.stat(file) for file in files]
+    identity = pd.factorize(pd.Series([(state.st_dev, state.st_ino) for state in states]))[0]
+    twice = np.flatnonzero(np.bincount(identity) > 1)
     if len(twice):
-        same = file == twice[0]
+        same = identity == twice[0]
         others = f", and {len(twice) - 1} other files stand in several" if len(twice) > 1 else ""
         raise ValueError(
-            f"The same image file stands in {name_rows(same)} ({name_some(np.unique(paths[same]))}){others}; "
+            f"The same image file stands in {name_rows(same)} ({name_some(np.unique(files[same]))}){others}; "
             "keep one row each."
         )
+    return files
 
 
-def _to_bunch(columns):
-    target, target_names = encode(columns["target"], "target")
-    columns["slide"] = columns.get("slide", columns["patient"])
-    columns["subtype"] = columns.get("subtype", columns["target"])
-    columns |= {"target": target, "magnification": _as_numbers(columns["magnification"])}
-    n_patients, n_levels = len(set(columns["patient"])), len(set(columns["magnification"].tolist()))
-    descr = f"{len(target)} images of {n_patients} patients at {n_levels} magnifications, from a table."
-    frame = pd.DataFrame(columns, columns=COLUMNS)
-    return Bunch(**columns, target_names=np.array(target_names), frame=frame, DESCR=descr)
-
-
-def _as_numbers(magnification):
-    """Numbers where all values read as numbers, whole ones as integers, else the text."""
-    numbers = [magnification_number(each) for each in magnification]
-    if None in numbers:
-        return magnification
-    numbers = np.array(numbers)
-    return numbers.astype(int) if (numbers % 1 == 0).all() else numbers
+def _to_bunch(listed):
+    """The fields that `load_manifest` documents; classes and magnifications are those of the rows that were kept."""
+    target, target_names = listed.label.present()
+    magnification = listed.magnification.present()
+    numbers = [magnification_number(name) for name in magnification.names]
+    column = magnification.values()
+    if None not in numbers:
+        numbers = np.array(numbers)
+        # whole ones as integers: 40, as the loader of BreaKHis has it, not 40.0
+        column = (numbers.astype(int) if (numbers % 1 == 0).all() else numbers)[magnification.codes]
+    columns = {
+        "data": listed.file,
+        "target": target,
+        "patient": listed.patient.values(),
+        "slide": listed.slide,
+        "magnification": column,
+        "subtype": listed.subtype,
+    }
+    n_patients, n_levels = len(listed.patient.present().names), len(magnification.names)
+    descr = f"{len(listed)} images of {n_patients} patients at {n_levels} magnifications, from a table."
+    return Bunch(
+        **columns, target_names=np.array(target_names), frame=pd.DataFrame(columns, columns=COLUMNS), DESCR=descr
+    )

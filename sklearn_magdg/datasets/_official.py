@@ -1,4 +1,7 @@
-"""The five published hold-outs of BreaKHis, and what they leak."""
+"""The five published hold-outs of BreaKHis, and what they leak.
+
+The roles of every class-slide pair come with the package: a column for each hold-out in the inventory of the full set.
+"""
 
 import warnings
 
@@ -81,14 +84,45 @@ def official_holdouts(bunch):
             f"got {type(bunch).__name__} with {sorted(known)}."
         )
     pairs = pd.DataFrame({"subtype": np.asarray(bunch["subtype"]), "slide": np.asarray(bunch["slide"])})
-    tested = _look_up_roles(pairs)
-    _refuse_empty_sides(tested)
-    warnings.warn(_describe_leaks(pairs, tested), UserWarning)
+    keys = ["subtype", "slide"]
+    # a left join keeps the order and the number of the images
+    roles = pairs.merge(read_slides()[[*keys, *_FOLDS]], on=keys, how="left")[_FOLDS]
+    unknown = pairs[roles["fold1"].isna().to_numpy()].drop_duplicates()
+    if len(unknown):
+        names = [f"{row.subtype}-{row.slide}" for row in unknown.itertuples()]
+        raise ValueError(
+            f"BreaKHis has no slide {name_some(names)}, so the official hold-outs give it no role; pass a bunch of "
+            "`load_breakhis` without these images."
+        )
+    tested = (roles == "test").to_numpy()
+    for side, mask in (("test", tested), ("train", ~tested)):
+        empty = [str(number) for number, is_there in enumerate(mask.any(axis=0), 1) if not is_there]
+        if empty:
+            raise ValueError(
+                f"There is no image on the {side} side of fold {', '.join(empty)}: this collection is too partial. "
+                "Add slides, or split by `LeaveOneMagnificationOut` or `StratifiedGroupKFold`."
+            )
+
+    accession = _on_both_sides(pairs["slide"].map(accession_of), tested)
+    slide = _on_both_sides(pairs["slide"], tested)
+    n_tested = pd.DataFrame(tested).groupby([pairs["subtype"], pairs["slide"]]).first().sum(axis=1)
+    warnings.warn(
+        f"The official hold-outs keep class-slide pairs apart, no more. Accession numbers on both sides: {accession}. "
+        f"Slides on both sides: {slide}. They are no partition: of {len(n_tested)} class-slide pairs "
+        f"{(n_tested == 0).sum()} are never tested and {(n_tested > 1).sum()} several times. Use them to compare with "
+        "the literature, and for new patients `LeaveOneMagnificationOut`, or `StratifiedGroupKFold` with the "
+        "accession numbers (`patient` of `load_breakhis`) as groups.",
+        UserWarning,
+    )
     return _OfficialHoldouts(tested)
 
 
 class _OfficialHoldouts(BaseCrossValidator):
-    """Five fixed splits; `tested` (n_images, 5) is True where an image stands on the test side."""
+    """Five fixed splits; `tested` (n_images, 5) is True where an image stands on the test side.
+
+    The splits belong to the rows of one bunch, in its order. Other rows would be split without sense, which `split`
+    notices where their number differs.
+    """
 
     def __init__(self, tested):
         self.tested = tested
@@ -115,49 +149,11 @@ class _OfficialHoldouts(BaseCrossValidator):
         return self.tested.shape[1]
 
 
-def _look_up_roles(pairs):
-    """Whether each hold-out tests each image `(n_images, 5)`, by subtype and slide."""
-    keys = ["subtype", "slide"]
-    roles = pairs.merge(read_slides()[[*keys, *_FOLDS]], on=keys, how="left")[_FOLDS]
-    unknown = pairs[roles["fold1"].isna().to_numpy()].drop_duplicates()
-    if len(unknown):
-        names = [f"{row.subtype}-{row.slide}" for row in unknown.itertuples()]
-        raise ValueError(
-            f"BreaKHis has no slide {name_some(names)}, so the official hold-outs give it no role; pass a bunch of "
-            "`load_breakhis` without these images."
-        )
-    return (roles == "test").to_numpy()
-
-
-def _refuse_empty_sides(tested):
-    for side, mask in (("test", tested), ("train", ~tested)):
-        empty = [number + 1 for number in np.flatnonzero(~mask.any(axis=0)).tolist()]
-        if empty:
-            raise ValueError(
-                f"There is no image on the {side} side of fold {_join(empty)}: this collection is too partial. "
-                "Add slides, or split by `LeaveOneMagnificationOut` or `StratifiedGroupKFold`."
-            )
-
-
-def _describe_leaks(pairs, tested):
-    accession = _on_both_sides(pairs["slide"].map(accession_of), tested)
-    slide = _on_both_sides(pairs["slide"], tested)
-    n_tested = pd.DataFrame(tested).groupby([pairs["subtype"], pairs["slide"]]).first().sum(axis=1)
-    return (
-        f"The official hold-outs keep class-slide pairs apart, no more. Accession numbers on both sides: {accession}. "
-        f"Slides on both sides: {slide}. They are no partition: of {len(n_tested)} class-slide pairs "
-        f"{(n_tested == 0).sum()} are never tested and {(n_tested > 1).sum()} several times. Use them to compare with "
-        "the literature, and for new patients `LeaveOneMagnificationOut`, or `StratifiedGroupKFold` with the "
-        "accession numbers (`patient` of `load_breakhis`) as groups."
-    )
-
-
 def _on_both_sides(ids, tested):
-    """Ids with images on both sides, fold by fold, in words."""
+    """Ids with images on both sides, fold by fold, in words: "fold 1: 14-13412; fold 3: 14-13412", or "none".
+
+    An id stands on both sides where `tested` takes two values among its images.
+    """
     both = pd.DataFrame(tested, columns=range(1, 6)).groupby(ids.to_numpy()).nunique() > 1
-    folds = [f"fold {number}: {_join(both.index[both[number]])}" for number in both if both[number].any()]
+    folds = [f"fold {number}: {', '.join(both.index[both[number]])}" for number in both if both[number].any()]
     return "; ".join(folds) or "none"
-
-
-def _join(items):
-    return ", ".join(map(str, items))

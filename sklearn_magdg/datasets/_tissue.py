@@ -1,18 +1,15 @@
-"""Breast tissue as geometry in micrometres, and as what a microscope sees of it.
+"""Breast tissue as geometry in micrometres, and the stains in it pixel by pixel.
 
 Positions are complex numbers (x + iy, the field's centre at 0), so that a rotation is a product and a closed
 outline a polynomial in exp(i angle). Every layer of tissue has a random stream of its own and is drawn from
-the centre outwards, one row of numbers an object: a wider field appends objects, those inside stay.
+the centre outwards, one row of numbers an object: a wider field appends objects, those inside stay. For the same
+reason all of a layer is drawn before anything in it is left out.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
-
-# Rows: haematoxylin, eosin; columns: optical density in red, green, blue (Ruifrok and Johnston 2001).
-STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]])
 
 N_HARMONICS = 5  # of an outline, from the second on: the first would only move it
 SLIT = 0.16  # of the radius: a narrower lumen is closed
@@ -20,7 +17,19 @@ WIDEST = 2.0  # nuclei are cut at this multiple of the patient's radius, so that
 
 
 class Glands(NamedTuple):
-    """Glands or nests, one per row; `outline` (n, N_HARMONICS) complex, `lumen` a fraction of the radius."""
+    """Glands or nests, one per row; those of no lumen are solid.
+
+    Parameters
+    ----------
+    centre : ndarray of shape (n,), dtype complex
+        In micrometres, the field's centre at 0.
+    radius : ndarray of shape (n,)
+        Mean radius of the outline in micrometres.
+    lumen : ndarray of shape (n,)
+        Radius of the lumen as a fraction of that of the outline, in its direction; 0, or more than `SLIT`.
+    outline : ndarray of shape (n, N_HARMONICS), dtype complex
+        Coefficients, see `_wobble`.
+    """
 
     centre: np.ndarray
     radius: np.ndarray
@@ -29,7 +38,25 @@ class Glands(NamedTuple):
 
 
 class Nuclei(NamedTuple):
-    """Nuclei, one per row; `axis` is the unit direction of the long axis, `aspect` long over short axis."""
+    """Nuclei, one per row: ellipses with a wavy outline.
+
+    Parameters
+    ----------
+    centre : ndarray of shape (n,), dtype complex
+        In micrometres.
+    radius : ndarray of shape (n,)
+        That of the circle of equal area, in micrometres.
+    aspect : ndarray of shape (n,)
+        Long over short axis.
+    axis : ndarray of shape (n,), dtype complex
+        Direction of the long axis, of length 1.
+    outline : ndarray of shape (n, N_HARMONICS), dtype complex
+        Coefficients, see `_wobble`.
+    stain : ndarray of shape (n,)
+        Haematoxylin in it, relative to that in an ordinary nucleus.
+    nucleolus : ndarray of shape (n,)
+        How much darker its middle is; 0 without a nucleolus.
+    """
 
     centre: np.ndarray
     radius: np.ndarray
@@ -40,45 +67,25 @@ class Nuclei(NamedTuple):
     nucleolus: np.ndarray
 
 
-class Optics(NamedTuple):
-    """How a field is seen: width in micrometres, blur in field widths, and the light."""
-
-    field: float
-    blur: float
-    gain: float
-    vignetting: float
-    warmth: float
-    photons: float
-
-
-def render(traits, optics, image_size, seed):
-    """Render one uint8 image (image_size, image_size, 3) of the patient with these traits.
-
-    Parameters
-    ----------
-    traits : dict of str to float or array
-        The patient: `_histology.TRAITS` by name, and `stains` (2, 3), each row of unit length.
-    optics : Optics
-    image_size : int
-        Pixels along a side.
-    seed : numpy.random.SeedSequence
-        Of this image.
-    """
-    architecture, epithelium, stroma, texture, camera = map(np.random.default_rng, seed.spawn(5))
-    glands = draw_glands(traits, optics.field, architecture)
-    nuclei = (
-        draw_epithelial_nuclei(traits, glands, epithelium),
-        draw_stromal_nuclei(traits, glands, optics.field, stroma),
-    )
-    concentrations = stain_tissue(traits, glands, nuclei, optics.field, image_size, texture)
-    transmitted = np.exp(-concentrations @ traits["stains"])  # (h, w, 2) @ (2, 3) -> (h, w, 3)
-    return photograph(transmitted, optics, camera)
-
-
 def draw_glands(traits, field, rng):
     """Glands on a loose hexagonal lattice; the field's centre lies in the epithelium of the first one.
 
     A pathologist aims at epithelium: without this, a field at 400X would often be all lumen or all stroma.
+
+    Parameters
+    ----------
+    traits : dict of str to float
+        Read are `gland_radius` and `gap` in micrometres (the pitch of the lattice is 2 gland_radius + gap),
+        `gland_irregularity` and `lumen`.
+    field : float
+        Width in micrometres. The lattice covers the circle around the field, and two glands more.
+    rng : numpy.random.Generator
+        Draws two numbers for the aim, then 4 + 2 `N_HARMONICS` a gland.
+
+    Returns
+    -------
+    glands : Glands
+        The first is the one aimed at.
     """
     pitch = 2 * traits["gland_radius"] + traits["gap"]
     centre = _lattice(pitch, field / np.sqrt(2) + 2 * pitch)
@@ -94,7 +101,11 @@ def draw_glands(traits, field, rng):
 
 
 def _lattice(pitch, reach):
-    """Points of a hexagonal lattice within `reach` of 0, nearest first."""
+    """Points of a hexagonal lattice within `reach` of 0, nearest first.
+
+    They are pitch (i + j exp(i pi / 3)) for whole i and j. Nearest first is what lets a wider field append: the first
+    points are the same whatever `reach` is.
+    """
     n = int(np.ceil(reach / pitch / np.sin(np.pi / 3)))
     i, j = np.mgrid[-n : n + 1, -n : n + 1]
     points = (pitch * (i + j * np.exp(1j * np.pi / 3))).ravel()
@@ -104,14 +115,19 @@ def _lattice(pitch, reach):
 
 
 def _outline(variates, irregularity):
-    """Fourier coefficients of outlines whose radius varies by about `irregularity`, relatively."""
+    """Fourier coefficients of outlines whose radius varies by about `irregularity`, relatively.
+
+    From 2 `N_HARMONICS` standard normal `variates` an outline, first the real parts. The k-th harmonic decays as 1 / k,
+    which makes outlines smooth, and the squares of all decays sum to 1.
+    """
     decay = 1 / np.arange(2, 2 + N_HARMONICS)
     decay /= np.linalg.norm(decay)
     return irregularity * decay * (variates[:, :N_HARMONICS] + 1j * variates[:, N_HARMONICS:])
 
 
 def _wobble(direction, outline):
-    """Relative radius 1 + Re(sum_k c_k u^(k + 2)) of an outline in the unit directions u."""
+    """Relative radius 1 + Re(sum_k c_k u^(k + 2)) of an outline in the unit directions u, but at least 0.4."""
+    # by Horner's rule, without a power or a sine
     polynomial = 0
     for k in reversed(range(N_HARMONICS)):
         polynomial = polynomial * direction + outline[..., k]
@@ -119,24 +135,44 @@ def _wobble(direction, outline):
 
 
 def _locate(points, glands):
-    """Nearest gland of each point, and the point's depth: 0 at that gland's centre, 1 on its outline."""
-    nearest = _nearest(points.ravel(), glands.centre, glands.radius).reshape(points.shape)
+    """Nearest gland of each point, and the point's depth: 0 at that gland's centre, 1 on its outline.
+
+    The nearest is the gland at the least multiple of its radius, |p - c| / r, so that a large one reaches further than
+    a small one beside it; a tree of neighbours knows no such weights. Points have any shape, and so have the two arrays
+    that come back. A point outside all glands has a depth above 1 in the nearest.
+    """
+    # |p - c|^2 = |p|^2 - 2 p.c + |c|^2 as one matrix product: ten times as fast as the differences.
+    flat, centre = points.ravel(), glands.centre
+    terms = np.column_stack([np.abs(flat) ** 2, flat.real, flat.imag, np.ones(len(flat))])
+    weights = np.stack([np.ones(len(centre)), -2 * centre.real, -2 * centre.imag, np.abs(centre) ** 2])
+    nearest = (terms @ (weights / glands.radius**2)).argmin(axis=1)  # (n, 4) @ (4, glands)
+    nearest = nearest.reshape(points.shape)
     offset = points - glands.centre[nearest]
-    distance = np.abs(offset) + 1e-9
+    distance = np.abs(offset) + 1e-9  # the centre itself has no direction
     reach = glands.radius[nearest] * _wobble(offset / distance, glands.outline[nearest])
     return nearest, distance / reach
 
 
-def _nearest(points, centre, radius):
-    """Index of the centre at the least multiple of its radius, |p - c| / r, from each point."""
-    # |p - c|^2 = |p|^2 - 2 p.c + |c|^2 as one matrix product: ten times as fast as the differences.
-    terms = np.column_stack([np.abs(points) ** 2, points.real, points.imag, np.ones(len(points))])
-    weights = np.stack([np.ones(len(centre)), -2 * centre.real, -2 * centre.imag, np.abs(centre) ** 2])
-    return (terms @ (weights / radius**2)).argmin(axis=1)  # (n, 4) @ (4, glands)
-
-
 def draw_epithelial_nuclei(traits, glands, rng):
-    """Nuclei in rings between lumen and outline: a thin epithelium has one ring, a solid nest a crowd."""
+    """Nuclei in rings between lumen and outline: a thin epithelium has one ring, a solid nest a crowd.
+
+    `disorder` displaces them and turns their axes away from the direction to the lumen, `pleomorphism` spreads their
+    sizes and stain, `irregularity` roughens their outlines. Of any two closer than 0.55 spacings the later one is left
+    out (Matern's second thinning): nuclei may touch, not coincide.
+
+    Parameters
+    ----------
+    traits : dict of str to float
+        Those named above, `nuclear_radius` in micrometres, `spacing` in nuclear radii, `chromatin`, `nucleolus`.
+    glands : Glands
+    rng : numpy.random.Generator
+        Draws 6 + 2 `N_HARMONICS` numbers a nucleus, gland by gland.
+
+    Returns
+    -------
+    nuclei : Nuclei
+        Gland by gland, ring by ring.
+    """
     spacing = traits["spacing"] * traits["nuclear_radius"]
     gland, ring, angle = _rings(glands, spacing)
     variates = rng.normal(size=(len(gland), 6 + 2 * N_HARMONICS))
@@ -154,17 +190,29 @@ def draw_epithelial_nuclei(traits, glands, rng):
         nucleolus=np.full(len(gland), traits["nucleolus"]),
     )
     inside = _locate(centre, glands)[0] == gland  # a neighbour's territory is filled by the neighbour
-    return _separate(_take(nuclei, inside), 0.55 * spacing)
+    nuclei = _take(nuclei, inside)
+
+    tree = cKDTree(np.column_stack([nuclei.centre.real, nuclei.centre.imag]))
+    pairs = tree.query_pairs(0.55 * spacing, output_type="ndarray")
+    keep = np.ones(len(nuclei.centre), dtype=bool)
+    keep[pairs[:, 1]] = False  # a pair's first index is the smaller one
+    return _take(nuclei, keep)
 
 
 def _rings(glands, spacing):
-    """Gland, ring radius and angle of every epithelial cell, gland by gland."""
+    """Gland, ring radius and angle of every epithelial cell, three arrays `(n_cells,)`, gland by gland.
+
+    An epithelium as thick as k spacings has k rings, one at least, each in the middle of its share of the thickness; a
+    ring has as many cells as its circumference has spacings.
+    """
+    # all glands at once: one entry a ring first, then one a cell
     thickness = glands.radius * (1 - glands.lumen)
     n_rings = np.maximum(np.rint(thickness / spacing), 1).astype(int)
     gland = np.repeat(np.arange(len(n_rings)), n_rings)
     layer = _count_up(n_rings)
     ring = glands.radius[gland] - (layer + 0.5) * (thickness / n_rings)[gland]
     n_cells = np.maximum(2 * np.pi * ring / spacing, 1).astype(int)
+    # each ring starts 2.4 radians on, about the golden angle, so that cells do not line up from ring to ring
     angle = np.repeat(2 * np.pi / n_cells, n_cells) * _count_up(n_cells) + np.repeat(2.4 * layer, n_cells)
     return np.repeat(gland, n_cells), np.repeat(ring, n_cells), angle
 
@@ -175,20 +223,21 @@ def _count_up(lengths):
 
 
 def _take(nuclei, rows):
+    """Some of the nuclei, by positions, which may repeat, or by a mask."""
     return Nuclei(*(column[rows] for column in nuclei))
 
 
-def _separate(nuclei, distance):
-    """Without the later one of any two closer than `distance` (Matern's second thinning)."""
-    tree = cKDTree(np.column_stack([nuclei.centre.real, nuclei.centre.imag]))
-    pairs = tree.query_pairs(distance, output_type="ndarray")
-    keep = np.ones(len(nuclei.centre), dtype=bool)
-    keep[pairs[:, 1]] = False  # a pair's first index is the smaller one
-    return _take(nuclei, keep)
-
-
 def draw_stromal_nuclei(traits, glands, field, rng):
-    """Sparse, small, elongated nuclei between the glands, along the glands' outlines."""
+    """Sparse, small, elongated nuclei between the glands, along the glands' outlines.
+
+    They stand on a loose lattice of `stromal_spacing` micrometres, and those within 1.5 micrometres of a gland are left
+    out. Nothing in them depends on atypia: fibroblasts tell a patient's stroma, not the class.
+
+    Returns
+    -------
+    nuclei : Nuclei
+        From the field's centre outwards.
+    """
     spacing = traits["stromal_spacing"]
     centre = _lattice(spacing, field / np.sqrt(2) + 2 * spacing)
     variates = rng.normal(size=(len(centre), 5 + 2 * N_HARMONICS))
@@ -208,7 +257,25 @@ def draw_stromal_nuclei(traits, glands, field, rng):
 
 
 def stain_tissue(traits, glands, nuclei, field, image_size, rng):
-    """Concentrations of haematoxylin and eosin in each pixel, (image_size, image_size, 2)."""
+    """Concentrations of haematoxylin and eosin in each pixel, (image_size, image_size, 2).
+
+    Each pixel is lumen, cytoplasm and stroma in parts that sum to 1, soft over one pixel at the borders. Lumens are
+    empty; cytoplasm is granular, stroma fibrous, both mostly of eosin; nuclei add haematoxylin.
+
+    Parameters
+    ----------
+    traits : dict of str to float
+        Read are the strengths of the two stains, `haematoxylin` and `eosin`.
+    glands : Glands
+    nuclei : sequence of Nuclei
+        Layers that overlap: their stains add.
+    field : float
+        Width in micrometres.
+    image_size : int
+        Pixels along a side.
+    rng : numpy.random.Generator
+        Of the three textures.
+    """
     pixel = field / image_size
     x = (np.arange(image_size) - (image_size - 1) / 2) * pixel
     nearest, depth = _locate(x + 1j * x[:, None], glands)
@@ -228,7 +295,9 @@ def stain_tissue(traits, glands, nuclei, field, image_size, rng):
 def _texture(rng, x, wavelength, spread=np.pi, n_waves=32):
     """Sum of random plane waves, of unit variance before the pixel's own integration; square over `x`.
 
-    `spread` is the standard deviation of the waves' directions around a common one: small for fibres.
+    `spread` is the standard deviation of the waves' directions around a common one: small for fibres. `wavelength` is
+    the typical one in micrometres. A wave is exp(i k.p) = exp(i k_y y) exp(i k_x x), so that the sum over waves is a
+    matrix product of rows and columns: (h, waves) by (waves, w).
     """
     direction = 2 * np.pi * rng.random() + spread * rng.normal(size=n_waves)
     frequency = np.exp(0.7 * rng.normal(size=n_waves)) / wavelength
@@ -240,21 +309,23 @@ def _texture(rng, x, wavelength, spread=np.pi, n_waves=32):
 
 
 def _stamp(nuclei, pixel, image_size):
-    """Haematoxylin of the nuclei in each pixel; where two overlap, light passes both and they add."""
+    """Haematoxylin of the nuclei in each pixel; where two overlap, light passes both and they add.
+
+    At t, the distance from a nucleus's centre relative to its outline, the density is
+    stain * coverage * (0.8 + 0.4 t^4 + nucleolus * exp(-(t / 0.3)^2)): a soft edge, a dark rim, a nucleolus. Without a
+    nucleolus its mean over a disc is 0.8 + 0.4 / 3, whatever the size.
+
+    Only the pixels around each nucleus are computed, all nuclei at once: a pair of nucleus and pixel is a row, and the
+    sum over the rows of a pixel is a count with weights.
+    """
     bulge = 1 + np.abs(nuclei.outline).sum(axis=1)
     reach = bulge * nuclei.radius * np.sqrt(nuclei.aspect) / pixel + 1
     seen = np.maximum(np.abs(nuclei.centre.real), np.abs(nuclei.centre.imag)) / pixel < image_size / 2 + reach
     nuclei = _take(nuclei, seen)
     position = nuclei.centre / pixel + (1 + 1j) * (image_size - 1) / 2
-    owner, row, column = _pixels_within(reach[seen], position, image_size)
-    offset = column + 1j * row - position[owner]
-    density = _density(_take(nuclei, owner), offset, pixel)
-    density = np.bincount(row * image_size + column, density, minlength=image_size**2)
-    return density.reshape(image_size, image_size)
+    reach = reach[seen]
 
-
-def _pixels_within(reach, position, image_size):
-    """Nucleus, row and column of every pixel of the image within `reach` of that nucleus's position."""
+    # the pixels of a patch around each nucleus that lie in the image and within its reach
     half = int(np.max(reach, initial=0)) + 1
     steps = np.arange(-half, half + 1)
     column = np.rint(position.real).astype(int)[:, None] + steps  # (n, patch)
@@ -263,35 +334,20 @@ def _pixels_within(reach, position, image_size):
     down = np.where((row >= 0) & (row < image_size), (row - position.imag[:, None]) ** 2, np.inf)
     within = down[:, :, None] + across[:, None, :] < reach[:, None, None] ** 2  # (n, patch, patch)
     owner, i, j = np.unravel_index(np.flatnonzero(within), within.shape)  # faster than nonzero()
-    return owner, row[owner, i], column[owner, j]
+    row, column = row[owner, i], column[owner, j]
 
-
-def _density(nuclei, offset, pixel):
-    """Haematoxylin at pixels `offset` from their nuclei's centres: soft edge, dark rim, nucleolus."""
+    offset = column + 1j * row - position[owner]
+    # each pair as a point of a circle: turned by the nucleus's axis, squeezed, the area kept
+    nuclei = _take(nuclei, owner)
     turned = offset * nuclei.axis.conj()
     stretch = np.sqrt(nuclei.aspect)
-    rounded = turned.real / stretch + 1j * turned.imag * stretch  # keeps the area
+    rounded = turned.real / stretch + 1j * turned.imag * stretch
     distance = np.abs(rounded) + 1e-9
     edge = nuclei.radius / pixel * _wobble(rounded / distance, nuclei.outline)
     # A soft edge adds 1/12 square pixel to the squared radius, which would darken small nuclei at 40X.
     coverage = np.clip(edge - distance + 0.5, 0, 1) * edge**2 / (edge**2 + 1 / 12)
     depth = distance / edge
     rim, nucleolus = np.minimum(depth, 1) ** 4, np.exp(-((depth / 0.3) ** 2))
-    return nuclei.stain * coverage * (0.8 + 0.4 * rim + nuclei.nucleolus * nucleolus)
-
-
-def photograph(transmitted, optics, rng):
-    """uint8 picture of the transmitted light: blur, illumination, then the camera's shot noise."""
-    size = len(transmitted)
-    focus, tint = np.exp(0.2 * rng.normal()), np.exp(0.02 * rng.normal(size=3))
-    sigma = optics.blur * focus * size
-    light = gaussian_filter(transmitted, (sigma, sigma, 0), mode="nearest")
-    light *= _illumination(size, optics, rng) * optics.gain * tint * optics.warmth ** np.array([1, 0, -1])
-    light += np.sqrt(light / optics.photons) * rng.normal(size=light.shape)
-    return np.rint(255 * np.clip(light, 0, 1)).astype(np.uint8)
-
-
-def _illumination(size, optics, rng):
-    """Relative brightness, 1 at the lamp's centre and 1 - `vignetting` at half a field's diagonal from it."""
-    x = np.linspace(-1, 1, size) + 0.2 * rng.normal(size=(2, 1))
-    return (1 - optics.vignetting * (x[0] ** 2 + x[1][:, None] ** 2) / 2)[..., None]
+    density = nuclei.stain * coverage * (0.8 + 0.4 * rim + nuclei.nucleolus * nucleolus)
+    total = np.bincount(row * image_size + column, density, minlength=image_size**2)
+    return total.reshape(image_size, image_size)

@@ -6,6 +6,7 @@ from sklearn_magdg.images._decode import check_header as check_header
 from sklearn_magdg.images._decode import decode as decode
 from sklearn_magdg.images._decode import file_state as file_state
 from sklearn_magdg.images._decode import read_image, resize_images
+from sklearn_magdg.images._identity import fault_of as fault_of
 from sklearn_magdg.images._identity import pixel_digests, readable_images
 from sklearn_magdg.images._input import as_source as as_source
 from sklearn_magdg.images._input import stacked as stacked

@@ -1,4 +1,8 @@
-"""One image file to upright 8-bit RGB, and the one resize of every route."""
+"""One image file to upright 8-bit RGB, and the one resize of every route.
+
+Whatever is wrong with a file ends in one kind of error: FileNotFoundError where there is none, else ValueError with the
+file's name, the reason and the way out. So `readable_images` need not know what a decoder may raise.
+"""
 
 import os
 import stat
@@ -35,6 +39,17 @@ def read_image(path, size=224):
         If the file is no image of these formats, is no regular file, is cut off, has more pixels than
         `PIL.Image.MAX_IMAGE_PIXELS`, or has pixels of 32 bits.
 
+    See Also
+    --------
+    ImageReader : Many images as one array, with threads and a cache.
+    resize_images : The same for images in memory.
+
+    Notes
+    -----
+    The picture is squeezed, not cropped: at a magnification the width of a cell in pixels depends on the shape of the
+    image, so that a collection should have one shape. The resize is bicubic and antialiased: where it reduces, the
+    kernel is widened by the factor of the reduction, which is what keeps fine chromatin from turning into noise.
+
     Examples
     --------
     >>> import tempfile
@@ -66,6 +81,11 @@ def resize_images(images, size):
     ValueError
         If the shape or dtype differs.
 
+    See Also
+    --------
+    read_image : The same for an image file.
+    cut_tiles : Keeps the resolution, and makes several images of one.
+
     Examples
     --------
     >>> resize_images(np.full((2, 7, 5, 3), 9, dtype=np.uint8), 3).shape
@@ -85,21 +105,48 @@ def resize_images(images, size):
 
 
 def _resize(image, size):
+    """A PIL image squeezed into a square: the one place that says how, for files and arrays alike."""
     # Pillow widens the bicubic filter with the reduction, which makes it antialiased
     return image.resize((size, size), Image.Resampling.BICUBIC)
 
 
 def decode(path):
-    """Upright RGB image of a file."""
+    """Upright RGB image of a file, a `PIL.Image.Image` of its own size.
+
+    Transparent parts lie on white, as on the light table of a microscope. Grey of up to 16 bits keeps its upper byte,
+    as Pillow itself does for colour of 16 bits: to stretch it to what it holds would make images incomparable.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_image` does.
+    """
     with _opened(path) as image:
         ImageOps.exif_transpose(image, in_place=True)
-        return _to_rgb(image)
+        if image.mode == "F":
+            raise ValueError("its pixels are 32-bit floats of unknown range")
+        if image.mode.startswith("I"):
+            grey = np.asarray(image)
+            if grey.size and not (grey.min() >= 0 and grey.max() < 2**16):
+                raise ValueError("its pixels have more than 16 bits")
+            return Image.fromarray((grey >> 8).astype(np.uint8)).convert("RGB")
+        if image.has_transparency_data:
+            # to convert at once would show whatever colour stands under the transparent pixels
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return image.convert("RGB")
 
 
 def check_header(path, least=1):
     """Refuse a path that leads to no image, or to one with a side below `least` pixels.
 
-    What follows the header is not read, so that damage there stays unseen.
+    What follows the header is not read, so that damage there stays unseen. It is cheap enough for a `fit` to look at
+    all files before it begins.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_image` does, and ValueError for an image that is too small.
     """
     with _opened(path) as image:
         size = image.size
@@ -112,20 +159,37 @@ def check_header(path, least=1):
 
 @contextmanager
 def _opened(path):
-    """Image of a file, not yet decoded; errors in reading it name the file and the way out."""
+    """Image of a file, not yet decoded; errors in reading it name the file and the way out.
+
+    The errors of the caller's block count as well, for Pillow decodes when the pixels are first asked for.
+    """
     file_state(path)
     try:
         with _open(path) as image:
-            _refuse_bomb(image)
+            # Pillow refuses only at twice its limit and warns below
+            limit = Image.MAX_IMAGE_PIXELS
+            if limit is not None and image.width * image.height > limit:
+                raise ValueError(
+                    f"{image.width} x {image.height} pixels are more than PIL.Image.MAX_IMAGE_PIXELS = {limit}; "
+                    "raise that limit if you trust the file"
+                )
             yield image
-    except MemoryError:
+    except MemoryError:  # says something about the machine, nothing about the file
         raise
     except Exception as error:  # on a damaged file a decoder may raise anything
         raise _unreadable(path, error) from error
 
 
 def file_state(path):
-    """`os.stat` of a regular file; to open a pipe instead would wait for ever."""
+    """`os.stat` of a regular file; to open a pipe instead would wait for ever.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file, or a link leads to none.
+    ValueError
+        If it is a folder, a pipe or a device, cannot be reached, or has an impossible name (a null character).
+    """
     try:
         state = os.stat(path)
         if not stat.S_ISREG(state.st_mode):
@@ -138,44 +202,18 @@ def file_state(path):
 
 
 def _unreadable(path, error):
+    """The error to raise for a file, with the reason and the ways out, of which the last has its name in a loader."""
     return ValueError(
         f"Cannot read {str(path)!r} as an image ({error}); download or export the file again, or leave it out: "
-        "`sklearn_magdg.images.readable_images(paths)` is the mask of the files that can be read, and the loaders "
-        'of `sklearn_magdg.datasets` drop the others with on_damaged="skip".'
+        "`sklearn_magdg.images.readable_images(paths)` tells which files can be read, and when a collection is loaded, "
+        '`on_damaged="skip"` leaves out all others.'
     )
 
 
 def _open(path):
+    """Header of a file as a `PIL.Image.Image` that reads its pixels when they are asked for."""
     try:
         return Image.open(path, formats=_FORMATS)
     except UnidentifiedImageError:
+        # Pillow's own words name the file, which `_unreadable` does too
         raise ValueError(f"it does not begin as {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]} does") from None
-
-
-def _refuse_bomb(image):
-    # Pillow refuses only at twice its limit and warns below
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and image.width * image.height > limit:
-        raise ValueError(
-            f"{image.width} x {image.height} pixels are more than PIL.Image.MAX_IMAGE_PIXELS = {limit}; "
-            "raise that limit if you trust the file"
-        )
-
-
-def _to_rgb(image):
-    if image.mode == "F":
-        raise ValueError("its pixels are 32-bit floats of unknown range")
-    if image.mode.startswith("I"):
-        return _from_deep_grey(image)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
-
-
-def _from_deep_grey(image):
-    grey = np.asarray(image)
-    if grey.size and not (grey.min() >= 0 and grey.max() < 2**16):
-        raise ValueError("its pixels have more than 16 bits")
-    # the upper byte, as Pillow does for 16-bit colour
-    return Image.fromarray((grey >> 8).astype(np.uint8)).convert("RGB")

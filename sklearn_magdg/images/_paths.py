@@ -1,4 +1,8 @@
-"""Telling image paths from arrays, in whatever container they come."""
+"""Telling image paths from arrays, in whatever container they come.
+
+What decides is the type of the values, never the container or the shape: text and `os.PathLike` are paths, numbers and
+arrays are not. So an estimator takes whatever column holds the paths, and a table of features is not looked through.
+"""
 
 import os
 
@@ -24,6 +28,11 @@ def as_paths(X):
     ValueError
         If paths stand beside something else, a missing value say.
 
+    Notes
+    -----
+    A single path as bare text is no collection of paths: None. So is an empty collection, of which nobody can tell what
+    it would hold.
+
     Examples
     --------
     >>> from pathlib import Path
@@ -43,13 +52,14 @@ def as_paths(X):
         raise ValueError(
             f"`X` mixes image paths and other things (position {row} is {column[row]!r}); give paths only."
         )
-    paths = np.empty(len(column), dtype=object)
-    paths[:] = [str(os.fspath(each)) for each in column]  # NumPy's own str as Python's
-    return paths
+    return _object_column([str(os.fspath(each)) for each in column])  # NumPy's own str as Python's
 
 
 def _one_column(X):
-    """`X` as a 1-D object array where it is one column that can hold paths, else None."""
+    """`X` as a 1-D object array where it is one column that can hold paths, else None.
+
+    No value of an array of numbers is looked at, and no array is copied unless its type can hold text.
+    """
     if hasattr(X, "columns"):
         if len(X.columns) != 1:
             return None
@@ -67,6 +77,7 @@ def _one_column(X):
 
 
 def _object_column(values):
+    """A list as a 1-D object array; `np.array` would make text of it, and of arrays a second dimension."""
     column = np.empty(len(values), dtype=object)
     column[:] = values
     return column

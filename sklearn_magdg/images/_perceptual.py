@@ -1,4 +1,9 @@
-"""A hash that two files of one picture have nearly in common."""
+"""A hash that two files of one picture have nearly in common.
+
+The grey picture is brought to 64 x 64 pixels and transformed by the cosine transform, and of the 16 x 16 lowest
+frequencies the signs are kept. A sign survives what multiplies or adds to the grey as a whole, and what changes high
+frequencies alone: exposure, JPEG, resizing. The number of signs in which two pictures differ tells how unlike they are.
+"""
 
 import numpy as np
 from PIL import Image
@@ -35,6 +40,16 @@ def perceptual_hash(pixels):
     ----------
     C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010, section 3.2.1.
 
+    See Also
+    --------
+    sklearn_magdg.images.pixel_digests : Equal only where every pixel is.
+    sklearn_magdg.model_selection.audit_splits : Counts nearly equal pictures on both sides of a split.
+
+    Notes
+    -----
+    The signs are those of C_jk = sum_xy g_xy cos(pi j (2x + 1) / 128) cos(pi k (2y + 1) / 128), j, k = 0 ... 15, of
+    the grey g of 64 x 64 pixels. C_00 says only how bright the picture is and is left out.
+
     Examples
     --------
     >>> picture = np.random.default_rng(0).integers(0, 180, size=(50, 70, 3), dtype=np.uint8)
@@ -48,11 +63,20 @@ def perceptual_hash(pixels):
 
 
 def fingerprints(paths, *, n_jobs=None):
-    """Pixel digests `(n,)` as of `pixel_digests`, and perceptual hashes `(n, 255)`, each file decoded once."""
+    """Pixel digests `(n,)` as of `pixel_digests`, and perceptual hashes `(n, 255)`, each file decoded once.
+
+    Parameters
+    ----------
+    paths : ndarray of shape (n,), dtype object
+        Image files, at least one, as `as_paths` returns them.
+    n_jobs : int, default=None
+        Number of decoding threads, as in `ImageReader`.
+    """
     digests, hashes = zip(*map_threads(_fingerprint, paths, n_jobs), strict=True)
     return np.array(digests, dtype=object), np.array(hashes)
 
 
 def _fingerprint(path):
+    """Digest and hash of one file: decoding takes most of the time, so that both come from one decoding."""
     pixels = np.asarray(decode(path))
     return digest_pixels(pixels), perceptual_hash(pixels)

@@ -1,4 +1,8 @@
-"""Image paths to one uint8 array: a function, and a transformer around it."""
+"""Image paths to one uint8 array: a function, and a transformer around it.
+
+`read_images` is what every route ends in: estimators call it for a batch of paths, `ImageReader` for all. With a cache
+an image is decoded by whoever asks for it first and read from disk by all others, other processes among them.
+"""
 
 import mmap
 import os
@@ -18,32 +22,43 @@ _BATCH_BYTES = 2**24  # of images on their way from the cache into one mapped fi
 
 
 def read_images(paths, size, *, cache=None, n_jobs=None):
-    """Images of the paths, uint8 of shape (n, size, size, 3): decoded by threads, or taken from the cache."""
+    """Images of the paths, uint8 of shape (n, size, size, 3): decoded by threads, or taken from the cache.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Image files; a path that stands twice is read twice.
+    size : int
+        Height and width in pixels.
+    cache : str, os.PathLike or None, default=None
+        Folder of decoded images, as in `ImageReader`. None decodes all.
+    n_jobs : int, default=None
+        Number of decoding threads, as in `ImageReader`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_image` does, with a cache for files that are gone or no longer regular ones too.
+    OSError
+        If an image has to be kept and the cache cannot be written.
+    """
     images = np.empty((len(paths), size, size, 3), np.uint8)
-    if cache is None:
-        map_threads(lambda row: _decode_into(images[row], paths[row]), range(len(paths)), n_jobs)
-    else:
-        _load_or_decode(images, paths, ImageCache(cache, size), n_jobs)
+    missing = range(len(paths))
+    if cache is not None:
+        cache = ImageCache(cache, size)
+        # in one thread: to take an entry is so short that two would only wait for each other
+        entries = [cache.entry(path) for path in paths]
+        missing = [row for row, entry in enumerate(entries) if not cache.load(entry, images[row])]
+        if missing:
+            cache.clear()
+
+    def decode(row):
+        images[row] = read_image(paths[row], size)
+        if cache is not None:
+            cache.store(entries[row], images[row])
+
+    map_threads(decode, missing, n_jobs)
     return images
-
-
-def _decode_into(image, path):
-    image[:] = read_image(path, len(image))
-
-
-def _load_or_decode(images, paths, cache, n_jobs):
-    # in one thread: to take an entry is so short that two would only wait for each other
-    entries = [cache.entry(path) for path in paths]
-    missing = [row for row, entry in enumerate(entries) if not cache.load(entry, images[row])]
-    if not missing:
-        return
-
-    def decode_and_store(row):
-        _decode_into(images[row], paths[row])
-        cache.store(entries[row], images[row])
-
-    cache.clear()
-    map_threads(decode_and_store, missing, n_jobs)
 
 
 class ImageReader(TransformerMixin, BaseEstimator):
@@ -78,6 +93,14 @@ class ImageReader(TransformerMixin, BaseEstimator):
     See Also
     --------
     readable_images : Mask of the files that can be read.
+    read_image : One image.
+    cut_tiles : Cuts the images that come out into smaller ones.
+
+    Notes
+    -----
+    As a step of a pipeline it stands first: what comes out can be flattened for a linear model, or encoded by a frozen
+    net. With `cache` a cross-validation decodes every image once, whatever its folds. The estimators of
+    `sklearn_magdg.estimators` take paths themselves and need no reader; both see the same pixels.
 
     Examples
     --------
@@ -138,7 +161,9 @@ class ImageReader(TransformerMixin, BaseEstimator):
         paths = as_paths(X)
         if paths is None:
             raise ValueError(f"ImageReader needs image paths, at least one, got {type(X).__name__}: {str(X)[:60]!r}.")
-        return self._read(paths) if self.cache is None else self._map(paths)
+        if self.cache is None:
+            return read_images(paths, self.size, n_jobs=self.n_jobs)
+        return self._map(paths)
 
     def __sklearn_is_fitted__(self):
         return True
@@ -152,37 +177,34 @@ class ImageReader(TransformerMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         return tags
 
-    def _read(self, paths):
-        return read_images(paths, self.size, cache=self.cache, n_jobs=self.n_jobs)
-
     def _map(self, paths):
+        """Images of the paths as a read-only memory map `(n, size, size, 3)` of a file without a name.
+
+        The file is the system's to remove: it goes with the last array over it, also after a crash.
+        """
+        folder = self.cache
+        try:
+            os.makedirs(folder, exist_ok=True)
+            file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 (closed below)
+        except OSError:  # a cache that holds every image may be read-only; any other is named when an image is kept
+            folder = tempfile.gettempdir()
+            file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed below)
+
         n_rows = max(1, _BATCH_BYTES // (3 * self.size**2))
-        file, folder = _open_unnamed(self.cache)
         with file:
             for start in range(0, len(paths), n_rows):
-                images = self._read(paths[start : start + n_rows])
+                rows = paths[start : start + n_rows]
+                images = read_images(rows, self.size, cache=self.cache, n_jobs=self.n_jobs)
                 with writing_to(folder):
                     _write(file, images)
-            return _mapped(file).reshape(-1, self.size, self.size, 3)
-
-
-def _open_unnamed(folder):
-    """File without a name, and where it is: the folder, or the system's temporary one."""
-    try:
-        os.makedirs(folder, exist_ok=True)
-        return tempfile.TemporaryFile(dir=folder, buffering=0), folder
-    except OSError:  # a cache that holds every image may be read-only; any other is named when an image is kept
-        return tempfile.TemporaryFile(buffering=0), tempfile.gettempdir()
+            # the map keeps the file when that is closed
+            content = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+        # not np.memmap(file): joblib would reopen that by its name in every process, and there is none
+        return content.view(np.memmap).reshape(-1, self.size, self.size, 3)
 
 
 def _write(file, images):
+    """Append the pixels to an unbuffered file: they are not copied, as a buffer would do once more."""
     content = memoryview(images).cast("B")
     while content:  # without a buffer one call need not write all
         content = content[file.write(content) :]
-
-
-def _mapped(file):
-    """Bytes of a file, read-only, as a memory map that lives on when the file is closed."""
-    content = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
-    # not np.memmap(file): joblib would reopen that by its name in every process, and there is none
-    return content.view(np.memmap)

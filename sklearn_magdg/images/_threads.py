@@ -10,7 +10,17 @@ def map_threads(function, items, n_jobs):
 
     Pillow lets go of the interpreter's lock while it decodes and resizes, so threads suffice; a pool of
     `concurrent.futures` costs a tenth of joblib's per item.
+
+    Parameters
+    ----------
+    function : callable
+        Called from several threads at once.
+    items : sequence
+        What it is called with, one by one.
+    n_jobs : int or None
+        Threads as joblib counts them: None is 1 unless a `joblib.parallel_config` says otherwise, -1 every processor.
     """
+    # no pool for one thread: errors then come with the plain traceback, and nothing is started for one image
     n_threads = min(effective_n_jobs(n_jobs), len(items))
     if n_threads < 2:
         return [function(item) for item in items]

@@ -1,4 +1,4 @@
-"""Images cut into tiles."""
+"""Images cut into tiles: more and smaller images at the full resolution, where a resize would blur."""
 
 from numbers import Integral
 
@@ -31,6 +31,10 @@ def cut_tiles(images, n):
     TypeError
         If `n` is no integer.
 
+    See Also
+    --------
+    resize_images : Brings images to a multiple of `n`.
+
     Examples
     --------
     >>> images, patient = np.zeros((2, 192, 192, 3), np.uint8), np.array(["a", "b"])
@@ -52,5 +56,6 @@ def cut_tiles(images, n):
             f"Images of {height} x {width} pixels cannot be cut into {n} x {n} tiles: resize them to a multiple of {n} "
             "(resize_images), or choose another `n`."
         )
+    # (n, rows, height of a tile, columns, width, c) -> (n, rows, columns, height, width, c): tiles row by row
     grid = images.reshape(n_images, n, height // n, n, width // n, n_channels).swapaxes(2, 3)
     return grid.reshape(-1, height // n, width // n, n_channels)

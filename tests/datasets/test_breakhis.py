@@ -8,7 +8,8 @@ from PIL import Image
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import cross_validate
 
-from sklearn_magdg.datasets._breakhis import load_breakhis, parse_filename
+from sklearn_magdg.datasets._breakhis import load_breakhis
+from sklearn_magdg.datasets._breakhis_names import parse_filename
 from sklearn_magdg.images import as_paths
 from tests.datasets.conftest import SLIDES, add_image
 

@@ -40,7 +40,8 @@ def test_images_are_not_opened_unless_asked(table, tmp_path, root):
 
 def test_a_manifest_with_damaged_files_is_refused_by_their_rows(table, tmp_path):
     with pytest.raises(
-        ValueError, match=r"cannot be read: rows 3, 7 \(.*2\.png, .*6\.png\), the first because .*trunc.*; get.*'skip'"
+        ValueError,
+        match=r"cannot be read: rows 3, 7 \(.*2\.png, .*6\.png\), the first because .*trunc.*; get.*\"skip\"",
     ):
         load_manifest(table, root=tmp_path, on_damaged="raise")
     whole = table.iloc[[0, 1, 3]]

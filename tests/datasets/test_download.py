@@ -146,28 +146,28 @@ def test_a_restart_that_is_stopped_half_way_never_mixes(server, target, monkeypa
         fetch(server, target, n_retries=1)
     server.content, server.headers = OTHER, {"ETag": '"second"'}
     with monkeypatch.context() as patch:
-        _stop_at_second(patch, "write_bytes", "write_text")
+        _stop_at_second(patch, (Path, "write_bytes"), (os, "replace"))
         with pytest.raises(KeyboardInterrupt):
             fetch(server, target)
     fetch(server, target)
     assert target.read_bytes() == OTHER
 
 
-def _stop_at_second(patch, *methods):
-    """Make the second call of any of these methods of a path an interrupt."""
+def _stop_at_second(patch, *functions):
+    """Make the second call of any of these functions, each an owner and a name, an interrupt."""
     calls = []
 
-    def stopping(method):
-        def call(path, content):
-            calls.append(path)
+    def stopping(function):
+        def call(*arguments):
+            calls.append(arguments)
             if len(calls) == 2:
                 raise KeyboardInterrupt
-            return method(path, content)
+            return function(*arguments)
 
         return call
 
-    for name in methods:
-        patch.setattr(Path, name, stopping(getattr(Path, name)))
+    for owner, name in functions:
+        patch.setattr(owner, name, stopping(getattr(owner, name)))
 
 
 def test_a_range_that_starts_elsewhere_than_asked_is_not_used(server, target):

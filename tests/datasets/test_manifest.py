@@ -232,7 +232,7 @@ def test_signs_may_stand_before_the_number(table, tmp_path):
 
 @pytest.mark.parametrize("column", ["path", "target", "patient", "magnification"])
 def test_a_missing_column_is_named(table, tmp_path, column):
-    with pytest.raises(ValueError, match=rf"no column \['{column}'\], it has .*'note'"):
+    with pytest.raises(ValueError, match=rf"no column \['{column}'\], it has .*'note'.*such names .* in Python say"):
         load_manifest(write(table.drop(columns=column), tmp_path, "csv"))
 
 
@@ -323,8 +323,16 @@ def test_paths_may_leave_the_root(table, tmp_path):
 
 def test_absent_images_are_named_by_their_rows(table, tmp_path):
     (tmp_path / "images" / "3.png").unlink()
-    with pytest.raises(FileNotFoundError, match=r"no image file for row 4 \([^,]*3\.png\).*set `root`"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no image file for row 4 \([^,]*3\.png\); relative paths are .*set `root`"
+    ):
         load_manifest(table, root=tmp_path)
+
+
+def test_the_folder_to_which_relative_paths_refer_is_named(table, tmp_path):
+    file = write(table, tmp_path / "images", "csv")
+    with pytest.raises(FileNotFoundError, match=re.escape(f"relative paths are read from '{tmp_path / 'images'}'")):
+        load_manifest(file)
 
 
 def test_many_absent_images_are_counted(table):

@@ -69,18 +69,18 @@ def _finish(out):
     from sklearn_magdg.study import (
         difference_note,
         difference_tables,
+        overlap_table,
         overlap_warning,
         read_summary,
-        tables,
+        score_tables,
         write_report,
     )
 
     page = write_report(out)
     summary = read_summary(out)
-    *scores, overlap = tables(summary)
-    print_main(scores)
+    print_main(score_tables(summary))
     print_main(difference_tables(summary), difference_note(summary))
-    print_main([overlap], overlap_warning(summary))
+    print_main([overlap_table(summary)], overlap_warning(summary))
     console.print(f"\nAll tables and figures: {page}", highlight=False)
 
 

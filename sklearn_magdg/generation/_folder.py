@@ -1,13 +1,11 @@
 """The folder of a generator: what it holds, what may stand there before, and writing it."""
 
-import json
-
 import matplotlib.pyplot as plt
 
 from sklearn_magdg._files import whole_file
 from sklearn_magdg._words import name_some
 from sklearn_magdg.persistence import save_model
-from sklearn_magdg.study import check_can_hold_files
+from sklearn_magdg.study import check_can_hold_files, write_json
 
 GENERATED, BESIDE, QUALITY, MODEL = "generated.png", "real_and_generated.png", "quality.json", "generator.magdg"
 FILES = {
@@ -65,5 +63,4 @@ def write_folder(out, gan, figures, quality):
             figure.savefig(file, format="png", dpi=110)
         plt.close(figure)  # pyplot keeps every figure that it made
     save_model(gan, out / MODEL)
-    with whole_file(out / QUALITY) as file:
-        file.write(json.dumps(quality, indent=2).encode())
+    write_json(out / QUALITY, quality, indent=2)

@@ -1,7 +1,15 @@
-"""The whole study in one call: protocol, methods, signatures, results."""
+"""The whole study in one call: protocol, methods, signatures, results.
+
+`run_study` takes a `StudyConfig` from images to a folder of results; the files of this room are its steps, in order:
+``_data`` reads the collection, ``_protocol`` lists the folds, ``_methods`` builds the estimators, ``_fold`` and
+``_shared_encoder`` fit and score them, ``_results``, ``_scores`` and ``_comparison`` make the tables of numbers,
+``_folder`` writes them, ``_tables``, ``_figures`` and ``_report`` bring them to people. ``_audit`` stands apart: it
+looks at a collection's splits without a run.
+"""
 
 from importlib import import_module
 
+# what other rooms need
 from sklearn_magdg.study._audit import audit_collection as audit_collection
 from sklearn_magdg.study._audit import audit_details as audit_details
 from sklearn_magdg.study._audit import audit_overview as audit_overview
@@ -12,6 +20,8 @@ from sklearn_magdg.study._config import documented as documented
 from sklearn_magdg.study._config import setting as setting
 from sklearn_magdg.study._data import StudyData as StudyData
 from sklearn_magdg.study._data import load_study_data as load_study_data
+from sklearn_magdg.study._folder import check_can_hold_files as check_can_hold_files
+from sklearn_magdg.study._folder import write_json as write_json
 from sklearn_magdg.study._results import package_versions as package_versions
 from sklearn_magdg.study._results import plain as plain
 from sklearn_magdg.study._results import read_summary as read_summary
@@ -19,17 +29,14 @@ from sklearn_magdg.study._tables import Table as Table
 from sklearn_magdg.study._tables import difference_note as difference_note
 from sklearn_magdg.study._tables import difference_tables as difference_tables
 from sklearn_magdg.study._tables import number as number
+from sklearn_magdg.study._tables import overlap_table as overlap_table
 from sklearn_magdg.study._tables import overlap_warning as overlap_warning
-from sklearn_magdg.study._tables import tables as tables
+from sklearn_magdg.study._tables import score_tables as score_tables
 
 __all__ = ["StudyConfig", "run_study"]
 
-# what brings torch or matplotlib, which `magdg --help` does without, is imported when it is asked for
-_LAZY = {
-    "check_can_hold_files": "_run",
-    "run_study": "_run",
-    "write_report": "_report",
-}
+# these bring torch and matplotlib, which `magdg --help` does without: imported when they are asked for
+_LAZY = {"run_study": "_run", "write_report": "_report"}
 
 
 def __getattr__(name):

@@ -1,4 +1,8 @@
-"""What each way of splitting a collection would leak, and the folds of the study in detail."""
+"""What each way of splitting a collection would leak, and the folds of the study in detail.
+
+No net is trained: the usual splitters of scikit-learn and the study's own are asked for their folds, and of each fold
+is counted what stands on both sides (patients, magnifications, images that are alike).
+"""
 
 import warnings
 from typing import NamedTuple
@@ -6,7 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, StratifiedKFold
 
+from sklearn_magdg._metadata import magnification_text
 from sklearn_magdg._words import counted
+from sklearn_magdg.cohort import encode_magnification
 from sklearn_magdg.datasets import official_holdouts
 from sklearn_magdg.model_selection import (
     HEADINGS,
@@ -17,19 +23,32 @@ from sklearn_magdg.model_selection import (
     text_table,
     verdict,
 )
-from sklearn_magdg.study._data import count_images, load_collection, study_splitter
-from sklearn_magdg.study._tables import Table, magnification_name
+from sklearn_magdg.study._data import count_images, load_collection
+from sklearn_magdg.study._protocol import study_splitter
+from sklearn_magdg.study._tables import Table
 
 OURS = "LeaveOneMagnificationOut"
 
 
 class CollectionAudit(NamedTuple):
-    """Result of `audit_collection`: for every way of splitting an audit, or in `obstacles` why there is none."""
+    """Result of `audit_collection`: for every way of splitting an audit, or in `obstacles` why there is none.
+
+    Parameters
+    ----------
+    description : str
+        How many images and patients there are.
+    audits : dict of SplitAudit
+        By the name of the splitter, those that can split this collection.
+    obstacles : dict of str
+        By the name of the splitter, the error of those that cannot.
+    tested_at : list
+        Magnification of every fold of ours; empty if it cannot split.
+    """
 
     description: str
-    audits: dict  # of SplitAudit
-    obstacles: dict  # of str
-    tested_at: list  # magnification of every fold of ours
+    audits: dict
+    obstacles: dict
+    tested_at: list
 
 
 def audit_collection(config, duplicates):
@@ -53,13 +72,18 @@ def audit_collection(config, duplicates):
     """
     bunch, _ = load_collection(config)
     y = np.array(bunch.target_names, dtype=object)[bunch.target]
-    ours = study_splitter(config, bunch.magnification)
-    refuse_unknown(ours.magnifications or [], np.unique(bunch.magnification).tolist())
+    magnifications = encode_magnification(bunch.magnification).names
+    ours = study_splitter(config, magnifications)
+    # before the images are read for duplicates, which takes minutes
+    refuse_unknown(ours.magnifications or [], magnifications)
     samples = read_samples(bunch.data, y, bunch.patient, bunch.magnification, duplicates, n_jobs=config.threads)
+
     audits, obstacles, tested_at = {}, {}, []
     for name, split in _ways(bunch, y, ours, config).items():
         try:
-            splits = _silently(split)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # rare classes and leaks: the tables count them
+                splits = list(split())
         except ValueError as error:
             obstacles[name] = str(error)
             continue
@@ -71,7 +95,11 @@ def audit_collection(config, duplicates):
 
 
 def _ways(bunch, y, ours, config):
-    """By name, functions that give the pairs of train and test."""
+    """By name, functions that give the pairs of train and test; they raise a ValueError only when they are called.
+
+    The splitters get the columns as the loader gives them, as a user's own call would: `GroupKFold` breaks ties by the
+    order of the patients' names.
+    """
     X, patient, magnification = bunch.data, bunch.patient, bunch.magnification
     shuffled = {"shuffle": True, "random_state": config.seed}
     ways = {
@@ -85,17 +113,22 @@ def _ways(bunch, y, ours, config):
     return ways | {OURS: lambda: ours.split(X, y, patient=patient, magnification=magnification)}
 
 
-def _silently(split):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # rare classes and leaks: the tables count them
-        return list(split())
-
-
 def audit_overview(audit):
-    """Table of all ways of splitting: in how many folds something stands on both sides."""
+    """`Table` of all ways of splitting: in how many folds something stands on both sides.
+
+    A row per splitter, dashes for one that cannot split this collection. The columns are those of what was looked for:
+    without duplicates there is none of identical images.
+    """
     columns = looked_for(next(iter(audit.audits.values())).frame) if audit.audits else []
-    rows = [[name, *_row(each.summary, columns)] for name, each in audit.audits.items()]
-    rows += [[name, "–", *("–" for _ in columns)] for name in audit.obstacles]
+    rows = []
+    for splitter, each in audit.audits.items():
+        cells = [splitter, str(each.summary["n_folds"])]
+        for name in columns:
+            n_folds, n_samples = each.summary[name], each.summary.get(f"{name}_samples")
+            # not every leak concerns single images: an empty cell has none
+            cells.append(f"{n_folds} ({n_samples:,})" if n_folds and n_samples is not None else f"{n_folds}")
+        rows.append(cells)
+    rows += [[splitter, "–", *("–" for _ in columns)] for splitter in audit.obstacles]
     note = (
         "number of folds where it stands on both sides, in brackets the tests of an image concerned; empty cells: "
         "folds where a class has no image at a magnification"
@@ -103,16 +136,8 @@ def audit_overview(audit):
     return Table("Ways of splitting", note, ["splitter", "folds", *(HEADINGS[name] for name in columns)], rows)
 
 
-def _row(summary, columns):
-    cells = [str(summary["n_folds"])]
-    for name in columns:
-        samples = f" ({summary[f'{name}_samples']:,})" if summary[name] and f"{name}_samples" in summary else ""
-        cells.append(f"{summary[name]}{samples}")
-    return cells
-
-
 def audit_reading(audit):
-    """What the overview means, in sentences."""
+    """What the overview means: a list of sentences, of obstacles first and then of leaks; empty if all is well."""
     known = [name for name, each in audit.audits.items() if each.summary["shared_patients"]]
     seen = [name for name, each in audit.audits.items() if each.summary["shared_magnifications"]]
     sentences = [f"{name} cannot be used: {reason}" for name, reason in audit.obstacles.items()]
@@ -126,13 +151,10 @@ def audit_reading(audit):
 
 
 def audit_details(audit):
-    """Table of the folds of the study's own splitter, None where it cannot be used."""
+    """`Table` of the folds of the study's own splitter with their held-out magnifications, None if it cannot split."""
     if OURS not in audit.audits:
         return None
     ours = audit.audits[OURS]
     table = text_table(ours.frame)
-    table.insert(1, "held out", [magnification_name(name) for name in audit.tested_at])
+    table.insert(1, "held out", [magnification_text(name) for name in audit.tested_at])
     return Table(f"Folds of {OURS}", " ".join(verdict(ours)), list(table), table.astype(str).to_numpy().tolist())
-
-
-overview, details, reading = audit_overview, audit_details, audit_reading  # until cli imports the room's names

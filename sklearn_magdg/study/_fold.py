@@ -1,4 +1,9 @@
-"""One fold of one method: fit, predict, find the signatures, score."""
+"""One fold of one method: fit, predict, find the signatures, score.
+
+A method is fitted up to twice per fold. The first fit, on all training rows, is the one that is scored. Its embedding
+also gives the paper's signature, *in sample*. The second fit leaves a part of the training patients out, and the honest
+signature is chosen on these, whom that encoder has never seen.
+"""
 
 import time
 import warnings
@@ -6,42 +11,56 @@ import warnings
 import numpy as np
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score, brier_score_loss, f1_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_magdg.metrics import expected_calibration_error, patient_recognition_rate
 from sklearn_magdg.signature import SparseSignatureSelector
+from sklearn_magdg.study._protocol import enough_patients
+from sklearn_magdg.study._scores import score
 
 _NO_SIGNATURE = {"dimensions": [], "scores": dict.fromkeys(("size", "auc", "f1", "brier"), np.nan)}
 
 
-def fewest_patients(data, rows):
-    """Number of patients of the class that has the fewest among `rows`, of the classes there."""
-    patients, y = data.patient[rows], data.y[rows]
-    return min((len(np.unique(patients[y == label])) for label in np.unique(y)), default=0)
-
-
-def enough_patients(data, rows):
-    """Whether a signature can be chosen on `rows`: two classes of two patients, which the selector's folds need."""
-    return len(np.unique(data.y[rows])) > 1 and fewest_patients(data, rows) > 1
-
-
 def run_fold(model, data, fold, config):
-    """Everything the study wants of one fold, as plain JSON.
+    """Everything the study wants of one method on one fold.
 
     The honest signature comes from a second encoder, fitted without a part of the training patients: on
     patients that a net was trained on, its embedding separates the classes better than it ever will again.
+
+    Parameters
+    ----------
+    model : estimator
+        Unfitted; clones of it are fitted.
+    data : StudyData
+    fold : Fold
+    config : StudyConfig
+        `seed` is read, for the choice of the signatures.
+
+    Returns
+    -------
+    result : dict
+        As plain JSON, so that one from a file is like one just made:
+
+        - ``n_train``, ``n_test``: images;
+        - ``scores``: those of `score`, then ``signature_`` and ``in_sample_signature_`` with ``size``, ``auc``, ``f1``
+          and ``brier`` of a classifier on these dimensions alone, and the ``seconds`` that all of it took;
+        - ``test``: row numbers; ``proba``: their probabilities, a list per row with a number for every class;
+        - ``embedding_dim``, and ``signatures`` by kind (``unseen_patients``, ``in_sample``): lists of dimensions;
+        - ``history``: one dict per epoch of the scored fit; ``warnings``: their texts, sorted, each once.
     """
     started = time.perf_counter()
     train, test = fold.train, fold.test
+    # "always": Python shows a warning of a line once per process, and the second fold would seem to have none
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fitted = fit_method(model, data, train)
-        proba = _align(fitted.predict_proba(data.images[test]), fitted.classes_, len(data.class_names))
+        proba = _align(fitted.predict_proba(data.images[test]), fitted.classes_, data)
         in_sample = _signature(fitted, data, train, test, config)
-        honest = _honest_signature(model, data, fold, config)
-    scores = score(data.y[test], proba, patient=data.patient[test])
+        honest = _NO_SIGNATURE
+        if len(fold.signature):
+            honest = _signature(fit_method(model, data, fold.encoder), data, fold.signature, test, config)
+
+    scores = score(data.label.codes[test], proba, patient=data.patient.take(test).values())
     scores |= {f"signature_{name}": value for name, value in honest["scores"].items()}
     scores |= {f"in_sample_signature_{name}": value for name, value in in_sample["scores"].items()}
     return {
@@ -57,70 +76,51 @@ def run_fold(model, data, fold, config):
     }
 
 
-def score(y_true, proba, *, patient):
-    """Scores of class probabilities `(n, n_classes)`; the last class is the positive one of two.
-
-    AUC, F1 and balanced accuracy are nan where the test cell holds one class.
-    """
-    binary = proba.shape[1] == 2
-    labels = np.arange(proba.shape[1])
-    y_pred = proba.argmax(axis=1)
-    y_score = proba[:, 1] if binary else proba
-    present = np.unique(y_true)
-    rankable = len(present) == len(labels)
-    return {
-        "auc": roc_auc_score(y_true, y_score, multi_class="ovr", labels=labels) if rankable else np.nan,
-        "f1": f1_score(y_true, y_pred, average="binary" if binary else "macro") if len(present) > 1 else np.nan,
-        "balanced_accuracy": balanced_accuracy_score(y_true, y_pred) if len(present) > 1 else np.nan,
-        "brier": brier_score_loss(y_true, y_score, labels=labels),
-        "ece": expected_calibration_error(y_true, y_score, labels=labels),
-        "patient_recognition_rate": patient_recognition_rate(y_true, y_pred, patient=patient),
-    }
-
-
 def fit_method(model, data, rows):
-    """A method's classifier, fitted to `rows`."""
+    """A clone of the classifier `model`, fitted to `rows` of the `StudyData`.
+
+    It learns codes, not names, of the classes. Patients and magnifications go in as the collection spells them: its
+    warnings then name them so.
+    """
+    part = data.take(rows)
     return clone(model).fit(
-        data.images[rows], data.y[rows], patient=data.patient[rows], magnification=data.magnification[rows]
+        part.images, part.label.codes, patient=part.patient.values(), magnification=part.magnification.values()
     )
 
 
-def _align(proba, classes, n_classes):
-    """Columns for every class of the study, 0 for one that the training fold did not hold."""
-    aligned = np.zeros((len(proba), n_classes))
-    aligned[:, classes] = proba
+def _align(proba, classes, data):
+    """Columns `(n, n_classes)` for every class of the study, 0 for one that the training fold did not hold."""
+    aligned = np.zeros((len(proba), len(data.label.names)))
+    aligned[:, classes] = proba  # the classifier learned codes, so its classes are columns
     return aligned
 
 
-def _honest_signature(model, data, fold, config):
-    if not len(fold.signature):
-        return _NO_SIGNATURE
-    return _signature(fit_method(model, data, fold.encoder), data, fold.signature, fold.test, config)
-
-
 def _signature(encoder, data, rows, test, config):
-    """Signature chosen on `rows`, and how a classifier on these dimensions alone does on `test`."""
+    """Signature chosen on `rows`, and how a classifier on these dimensions alone does on `test`.
+
+    The classifier is a logistic regression of its own, fitted on `rows` as well: it tells what the dimensions are
+    worth, apart from the head of the net, which uses all of them. `_NO_SIGNATURE` where patients do not suffice.
+    """
     if not enough_patients(data, rows):
         return _NO_SIGNATURE
-    embedding, y = encoder.transform(data.images[rows]), data.y[rows]
+    embedding = encoder.transform(data.images[rows])
     selector = choose_signature(embedding, data, rows, config)
+    # standardised: the penalty of the regression would else weigh dimensions by their unit
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    classifier.fit(selector.transform(embedding), y)
+    classifier.fit(selector.transform(embedding), data.label.codes[rows])
     proba = classifier.predict_proba(selector.transform(encoder.transform(data.images[test])))
-    proba = _align(proba, classifier.classes_, len(data.class_names))
-    scores = score(data.y[test], proba, patient=data.patient[test])
+    proba = _align(proba, classifier.classes_, data)
+    scores = score(data.label.codes[test], proba, patient=data.patient.take(test).values())
     return {
         "dimensions": selector.signature_.tolist(),
-        "scores": {
-            "size": selector.n_signature_,
-            "auc": scores["auc"],
-            "f1": scores["f1"],
-            "brier": scores["brier"],
-        },
+        "scores": {"size": selector.n_signature_} | {name: scores[name] for name in ("auc", "f1", "brier")},
     }
 
 
 def choose_signature(embedding, data, rows, config):
-    """Selector fitted to the embedding of `rows`."""
+    """`SparseSignatureSelector` fitted to the embedding `(len(rows), embedding_dim)` of `rows`.
+
+    Its own folds, by which it finds the strength of its penalty, are folds of patients.
+    """
     selector = SparseSignatureSelector(random_state=config.seed)
-    return selector.fit(embedding, data.y[rows], patient=data.patient[rows])
+    return selector.fit(embedding, data.label.codes[rows], patient=data.patient.take(rows).values())

@@ -1,4 +1,7 @@
-"""The methods a study compares, by their name on the command line."""
+"""The methods a study compares, by their name on the command line.
+
+All share backbone, optimiser and budget of epochs, so that a difference of scores is one of the methods.
+"""
 
 import difflib
 
@@ -7,6 +10,7 @@ from sklearn_magdg.modules import EMBEDDING_PENALTIES
 
 
 def _common(config):
+    """Parameters that every classifier has."""
     return {
         "backbone": config.backbone,
         "weights": config.weights,
@@ -25,13 +29,6 @@ def _baseline(config, **extra):
     return CNNClassifier(**_common(config), **extra)
 
 
-def _gan(config):
-    generator = DCGAN(config.image_size, width=config.gan_width, max_epochs=config.gan_epochs)
-    return GANAugmentedClassifier(
-        _baseline(config), generator=generator, ratio=config.gan_ratio, random_state=config.seed
-    )
-
-
 def _gradient_reversal(config, **extra):
     return GradientReversalClassifier(
         reversal_strength=config.reversal_strength,
@@ -43,7 +40,12 @@ def _gradient_reversal(config, **extra):
 
 METHODS = {
     "baseline": _baseline,
-    "gan": _gan,
+    "gan": lambda config: GANAugmentedClassifier(
+        _baseline(config),
+        generator=DCGAN(config.image_size, width=config.gan_width, max_epochs=config.gan_epochs),
+        ratio=config.gan_ratio,
+        random_state=config.seed,
+    ),
     "gradient-reversal": _gradient_reversal,
     "conditional": lambda config: _gradient_reversal(config, conditional=True),
     "coral": lambda config: _baseline(config, penalty="coral"),
@@ -54,7 +56,30 @@ METHODS = {
 
 
 def build_method(name, config):
-    """The estimator of a method; an unknown name is an error that lists the known ones."""
+    """The unfitted estimator of a method.
+
+    Parameters
+    ----------
+    name : str
+        A key of `METHODS`:
+
+        - ``"baseline"``: a `CNNClassifier`, which knows nothing of magnifications;
+        - ``"gan"``: the baseline, trained on `gan_ratio` generated images per real one as well;
+        - ``"gradient-reversal"``: an embedding from which a second head cannot tell the magnification;
+        - ``"conditional"``: the same within every class, for classes that are more frequent at one magnification;
+        - ``"coral"``, ``"mmd"``: a penalty on differences of the embedding's covariance, or of its distribution;
+        - ``"vrex"``, ``"group_dro"``: a penalty on the spread of the losses, or the worst loss, over magnifications.
+    config : StudyConfig
+
+    Returns
+    -------
+    model : estimator
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; it lists the known ones.
+    """
     if name not in METHODS:
         near = difflib.get_close_matches(name, METHODS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
@@ -63,7 +88,11 @@ def build_method(name, config):
 
 
 def has_frozen_encoder(model):
-    """Whether a method's embedding has the axes of its frozen backbone, whatever it is fitted on."""
+    """Whether a method's embedding has the axes of its frozen backbone, whatever it is fitted on.
+
+    Only then can signatures of encoders that were fitted apart be compared dimension by dimension. `model` is an
+    unfitted estimator of `build_method`.
+    """
     model = getattr(model, "estimator", model)
     if isinstance(model, GradientReversalClassifier) or model.penalty in EMBEDDING_PENALTIES:
         return False  # they train a projection behind the backbone

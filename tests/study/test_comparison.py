@@ -13,11 +13,8 @@ from typer.testing import CliRunner
 from sklearn_magdg.cli import _app
 from sklearn_magdg.cli._app import app
 from sklearn_magdg.metrics import patient_bootstrap_difference
-from sklearn_magdg.study import run_study
+from sklearn_magdg.study import difference_note, difference_tables, read_summary, run_study, write_report
 from sklearn_magdg.study._comparison import compare_with_baseline
-from sklearn_magdg.study._report import write_report
-from sklearn_magdg.study._results import read_summary
-from sklearn_magdg.study._tables import difference_note, difference_tables
 from tests.study.tiny import TINY
 
 N_IMAGES = 3  # of each patient

@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import hypergeom
 from sklearn.metrics import f1_score, roc_auc_score
 
-from sklearn_magdg.study._fold import score
 from sklearn_magdg.study._results import KINDS
+from sklearn_magdg.study._scores import score
 
 SCORES = ["auc", "f1", "balanced_accuracy", "brier", "ece", "patient_recognition_rate"]
 

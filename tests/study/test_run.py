@@ -5,11 +5,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sklearn_magdg.study import StudyConfig, run_study
-from sklearn_magdg.study._data import load_study_data
-from sklearn_magdg.study._fold import score
-from sklearn_magdg.study._report import write_report
-from sklearn_magdg.study._run import list_folds
+from sklearn_magdg.study import StudyConfig, load_study_data, run_study, write_report
+from sklearn_magdg.study._protocol import list_folds
+from sklearn_magdg.study._scores import score
 from tests.study.tiny import TINY
 
 BASELINE = replace(TINY, methods=("baseline",))
@@ -17,16 +15,17 @@ BASELINE = replace(TINY, methods=("baseline",))
 
 def test_folds_share_neither_patient_nor_magnification_and_the_encoder_is_blind_to_the_signature():
     data = load_study_data(TINY)
+    patient, magnification = data.patient.values(), data.magnification.values()
     folds = list_folds(data, TINY)
     assert [fold.number for fold in folds] == [1, 2]
     for fold in folds:
-        assert set(data.magnification[fold.test]) == {100}
-        assert 100 not in data.magnification[fold.train]
-        assert not set(data.patient[fold.train]) & set(data.patient[fold.test])
-        assert not set(data.patient[fold.encoder]) & set(data.patient[fold.signature])
+        assert set(magnification[fold.test]) == {100}
+        assert 100 not in magnification[fold.train]
+        assert not set(patient[fold.train]) & set(patient[fold.test])
+        assert not set(patient[fold.encoder]) & set(patient[fold.signature])
         assert sorted([*fold.encoder, *fold.signature]) == fold.train.tolist()
     tested = np.concatenate([fold.test for fold in folds])
-    assert sorted(tested) == np.flatnonzero(data.magnification == 100).tolist()
+    assert sorted(tested) == np.flatnonzero(magnification == 100).tolist()
 
 
 def test_interrupted_run_leaves_no_results_and_goes_on_to_the_same_numbers(tmp_path):

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from sklearn_magdg.estimators import CNNClassifier
-from sklearn_magdg.study._data import load_study_data
+from sklearn_magdg.study import load_study_data
 from sklearn_magdg.study._fold import fit_method
 from sklearn_magdg.study._methods import METHODS, build_method, has_frozen_encoder
-from sklearn_magdg.study._run import list_folds
+from sklearn_magdg.study._protocol import list_folds
 from sklearn_magdg.study._shared_encoder import plan_shared_encoder, run_shared_encoder
 from tests.study.tiny import TINY
 
@@ -26,24 +26,24 @@ def plan(data):
 
 
 def test_the_encoder_sees_all_magnifications_and_no_patient_that_signatures_are_chosen_on(data, plan):
-    assert set(data.magnification[plan.encoder]) == {40, 100, 200, 400}
+    assert set(data.magnification.values()[plan.encoder]) == {40, 100, 200, 400}
     for choice in plan.choices:
-        assert not set(data.patient[plan.encoder]) & set(data.patient[choice.rows])
+        assert not set(data.patient.values()[plan.encoder]) & set(data.patient.values()[choice.rows])
 
 
 def test_a_signature_knows_neither_its_held_out_magnification_nor_one_part_of_the_patients(data, plan):
-    kept = set(data.patient) - set(data.patient[plan.encoder])
+    kept = set(data.patient.values()) - set(data.patient.values()[plan.encoder])
     assert [choice[:2] for choice in plan.choices] == [(m, part) for m in (40, 100, 200, 400) for part in (1, 2)]
     for first, second in zip(plan.choices[::2], plan.choices[1::2], strict=True):
-        assert set(data.magnification[first.rows]) == {40, 100, 200, 400} - {first.held_out}
-        patients = [set(data.patient[choice.rows]) for choice in (first, second)]
+        assert set(data.magnification.values()[first.rows]) == {40, 100, 200, 400} - {first.held_out}
+        patients = [set(data.patient.values()[choice.rows]) for choice in (first, second)]
         assert patients[0] | patients[1] == kept
         assert not patients[0] & patients[1]  # with two parts, either is what the other leaves out
 
 
 def test_parts_of_the_patients_are_the_same_at_every_magnification(data, plan):
     for part in (1, 2):
-        patients = [set(data.patient[choice.rows]) for choice in plan.choices if choice.fold == part]
+        patients = [set(data.patient.values()[choice.rows]) for choice in plan.choices if choice.fold == part]
         assert all(each == patients[0] for each in patients)
 
 
@@ -74,7 +74,7 @@ def test_one_encoder_is_fitted_to_its_rows_alone(data, plan, monkeypatch):
     result = run_shared_encoder(build_method("baseline", CONFIG), data, plan, CONFIG)
     ((images, patient),) = fitted
     np.testing.assert_array_equal(images, data.images[plan.encoder])
-    np.testing.assert_array_equal(patient, data.patient[plan.encoder])
+    np.testing.assert_array_equal(patient, data.patient.values()[plan.encoder])
     assert [(each["held_out"], each["fold"]) for each in result["signatures"]] == [c[:2] for c in plan.choices]
     assert all(each["dimensions"] for each in result["signatures"])
     assert json.loads(json.dumps(result)) == result

@@ -19,7 +19,7 @@ from sklearn_magdg.study import StudyConfig
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
+    pretty_exceptions_enable=False,  # a traceback of a fault as Python prints it, to be pasted whole
     help="Magnification-invariant classification of microscopy images.",
 )
 
@@ -54,12 +54,13 @@ def run(
     from sklearn_magdg.study import run_study
 
     watch = Watch(config)
-    with watch.progress:
+    with watch.progress:  # which stops before the tables, or they would be drawn over
         run_study(config, out, fresh=fresh, on_start=watch.start, on_begin=watch.begin, on_fold=watch.advance)
     _finish(out)
 
 
 def _refuse_two_sources(config, synthetic):
+    """Rendering must be asked for: whoever forgot ``--data`` should not read numbers of made-up tissue."""
     if synthetic == (config.data is not None):
         raise typer.BadParameter("give either --data PATH or --synthetic.")
 
@@ -115,13 +116,14 @@ def audit(
     """Tell what usual ways of splitting a collection leak from training to test, and what the study's folds do."""
     from sklearn_magdg.study import audit_collection, audit_details, audit_overview, audit_reading
 
+    # `collection` is an argument, not the option --data: an audit has no other source of images
     found = audit_collection(replace(config, data=collection), None if duplicates == "none" else duplicates)
     console.print(found.description, highlight=False, markup=False)
     print_table(audit_overview(found))
     for sentence in audit_reading(found):
         print_plainly(f"\n{as_options(sentence, option_names(StudyConfig))}")
     folds = audit_details(found)
-    if folds is not None:
+    if folds is not None:  # None where the study cannot use the collection, which a sentence above says
         print_table(folds)
 
 

@@ -34,6 +34,7 @@ def with_settings(config_class, *, chosen=None, kept=None):
 
     def decorate(command):
         settings = {each.name: each for each in fields(config_class)}
+        # the signature, unlike the fields, has keyword-only settings of a base class last
         offered = chosen or dict.fromkeys(signature(config_class).parameters)
         options = [_option_of(settings[name], text, panels=chosen is None) for name, text in offered.items()]
         own = list(signature(command).parameters.values())
@@ -41,6 +42,7 @@ def with_settings(config_class, *, chosen=None, kept=None):
 
         @wraps(command)
         def take_options(**given):
+            # what is left in `given` are the command's own parameters
             values = {name: _value_of(settings[name], given.pop(name)) for name in offered}
             with one_sentence(option_names(config_class, *given), kept and kept.format(**given)):
                 command(config=config_class(**values), **given)
@@ -57,7 +59,7 @@ def _option_of(field, text, panels):
     """Parameter of a command for one setting; several values come as text with commas."""
     kind, default, facts = field.type, field.default, field.metadata
     text = text or facts["text"]
-    if _is_several(kind):
+    if _is_several(kind):  # as one text, for an option that takes several values would swallow what follows
         kind, default = (str, ",".join(default)) if default else (str | None, None)
         text = f"Comma-separated {text[0].lower()}{text[1:]}"
     declared = option(text, facts["panel"] if panels else None, **facts["option"])
@@ -93,7 +95,8 @@ def option_names(config_class, *own):
     *own : str
         Parameters of the command that are no settings.
     """
-    names = {name: name for name in own}
+    # set to True they are flags, which have no value on the command line
+    names = {key: name for name in own for key in (name, f"{name}=True")}
     for each in fields(config_class) if config_class else ():
         parameter = each.metadata["named"] or each.name
         for key in (each.name, parameter, *(f"{receiver}.{parameter}" for receiver in each.metadata["to"])):
@@ -104,7 +107,7 @@ def option_names(config_class, *own):
 def as_options(message, names):
     """`message`, where a parameter that an option sets is called by that option.
 
-    A parameter is what stands in backquotes, and in scikit-learn's sentences about invalid ones what stands before
+    A parameter is what stands in backquotes, alone or with its value, and in scikit-learn's sentences about invalid ones what stands before
     "parameter of"; others stay as they are.
 
     Parameters
@@ -128,10 +131,11 @@ def as_options(message, names):
         quoted, parameter, owner = match.groups()
         if quoted:
             return names.get(quoted, match[0])
-        found = names.get(f"{owner}.{parameter}") or names.get(parameter)
+        # of this class alone: what no setting gives to it has no option, whoever else has a parameter of that name
+        found = names.get(f"{owner}.{parameter}")
         return f"{found} option of {owner}" if found else match[0]
 
-    return re.sub(r"`(\w+)`|'(\w+)' parameter of (\w+)", called, message)
+    return re.sub(r"`([^`]+)`|'(\w+)' parameter of (\w+)", called, message)
 
 
 @contextmanager
@@ -147,10 +151,10 @@ def one_sentence(names, kept=None):
     """
     try:
         yield
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError) as error:  # all else is a fault of the program: its traceback helps
         typer.echo(f"Error: {as_options(str(error), names)}", err=True)
         raise typer.Exit(2) from error
     except KeyboardInterrupt:
         onward = f": {kept}; the same command goes on" if kept else ""
         typer.echo(f"Interrupted{onward}.", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(130) from None  # 128 + SIGINT, as shells have it

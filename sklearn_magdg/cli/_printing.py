@@ -23,7 +23,7 @@ def print_table(table):
     """Print a `Table` as Markdown; a narrow terminal does without its spare columns, rather than cut all short."""
     print_plainly(f"\n**{table.title}**: {table.note}\n")
     widths = [max(map(len, cells)) + len(" | ") for cells in zip(table.header, *table.rows, strict=True)]
-    columns = list(range(len(widths)))
+    columns = list(range(len(widths)))  # by number, as `spare` has them
     for spare in table.spare:
         if sum(widths[column] for column in columns) < console.width:
             break
@@ -90,7 +90,7 @@ class Watch:
         """Tell what came of a fit and how long the rest may take; a shared encoder has no scores."""
         self.done += 1
         self.progress.update(self.task, advance=1)
-        if console.is_terminal:
+        if console.is_terminal:  # the bar says it
             return
         if fold is None:
             outcome, seconds = f"{len(result['signatures'])} signatures", result["seconds"]

@@ -38,7 +38,7 @@ def check_folder(out, fresh):
     if foreign := [name for name in held if name not in FILES]:
         raise ValueError(f"{out} holds what is not of magdg generate ({name_some(foreign)}): choose another folder.")
     if held and not fresh:
-        raise ValueError(f"{out} holds an earlier generator: choose another folder, or replace it with `fresh`.")
+        raise ValueError(f"{out} holds an earlier generator: choose another folder, or replace it with `fresh=True`.")
 
 
 def write_folder(out, gan, figures, quality):

@@ -96,7 +96,7 @@ class CollectionConfig:
         more="Otherwise the first of them is an error.",
         panel=DATA,
         only="files",
-        named="on_damaged",
+        named='on_damaged="skip"',
     )
     n_patients: int = setting(24, "Rendered patients.", panel=DATA, only="tissue", to=("make_histology",))
     images_per_cell: int = setting(

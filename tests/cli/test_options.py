@@ -1,5 +1,7 @@
 """Settings as options, and parameters in messages as options."""
 
+import subprocess
+import sys
 from dataclasses import fields
 from inspect import signature
 
@@ -19,6 +21,12 @@ def test_every_setting_is_an_option_with_its_own_default(command, config):
     for each in fields(config):
         default = options[each.name].default
         assert default == (",".join(each.default) if isinstance(each.default, tuple) else each.default)
+
+
+def test_help_needs_neither_torch_nor_matplotlib():
+    code = "import sys; import sklearn_magdg.cli._app; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "skorch", "matplotlib"} & set(loaded)
 
 
 @pytest.mark.parametrize("command", ["run", "audit", "generate"])
@@ -51,8 +59,9 @@ def test_settings_come_as_they_were_given(monkeypatch, tmp_path):
         (StudyConfig, "lower `n_patient_folds`, or `n_splits`.", "lower --folds, or `n_splits`."),
         (StudyConfig, "raise `max_epochs` (now 3)", "raise --epochs (now 3)"),
         (StudyConfig, "`ratio`=2 asks for much", "--gan-ratio=2 asks for much"),
-        (StudyConfig, "leave it out with `on_damaged`", "leave it out with --skip-damaged"),
+        (StudyConfig, '`on_damaged="skip"` leaves out all', "--skip-damaged leaves out all"),
         (StudyConfig, "replace them with `fresh`.", "replace them with --fresh."),
+        (StudyConfig, "replace them with `fresh=True`.", "replace them with --fresh."),
         (StudyConfig, "another `random_state`", "another --seed"),
         (
             StudyConfig,
@@ -61,6 +70,7 @@ def test_settings_come_as_they_were_given(monkeypatch, tmp_path):
         ),
         (StudyConfig, "The 'max_epochs' parameter of DCGAN must", "The --gan-epochs option of DCGAN must"),
         (StudyConfig, "The 'patience' parameter of DCGAN must", "The 'patience' parameter of DCGAN must"),
+        (StudyConfig, "The 'lr' parameter of DCGAN must", "The 'lr' parameter of DCGAN must"),
         (GenerateConfig, "The 'max_epochs' parameter of DCGAN must", "The --epochs option of DCGAN must"),
         (GenerateConfig, "raise `held_back`, `magnifications` stay", "raise --held-back, `magnifications` stay"),
         (None, "choose another `data_home`; `weights` stay", "choose another --data-home; `weights` stay"),

@@ -1,6 +1,7 @@
 """The settings, each declared once."""
 
 from dataclasses import fields
+from inspect import signature
 
 import pytest
 
@@ -84,7 +85,7 @@ def test_what_is_given_to_whom_are_parameters_that_it_has(receiver):
     if receiver is make_histology:
         assert len(make_histology(**given | {"n_patients": 4, "images_per_cell": 1}).data) == 16
     else:
-        assert set(given) <= set(receiver._get_param_names())
+        assert set(given) <= set(signature(receiver).parameters)
 
 
 def test_parameters_are_called_as_the_receiver_calls_them():

@@ -56,7 +56,7 @@ def compare_with_baseline(results, predictions, seed):
     >>> predictions = pd.DataFrame(key | {"id": "a", "patient": "p", "y_true": 1, "y_proba": [0.5, 1.0]})
     >>> results = pd.DataFrame(key | {"auc": [0.5, 0.75]})
     >>> (row,) = compare_with_baseline(results, predictions, seed=0)["gan"]
-    >>> row["brier_difference"], row["auc_difference"], row["verdict"] is None
+    >>> float(row["brier_difference"]), float(row["auc_difference"]), row["verdict"] is None
     (-0.25, 0.25, True)
     """
     results, predictions = (dict(list(table.groupby("method", sort=False))) for table in (results, predictions))

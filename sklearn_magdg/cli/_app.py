@@ -26,18 +26,11 @@ app = typer.Typer(
 Synthetic = Annotated[bool, option("Render tissue instead (make_histology).", "Data")]
 
 
-def _show_version(wanted: bool):
-    if wanted:
+@app.callback(invoke_without_command=True)
+def _before_any_command(version: Annotated[bool, typer.Option("--version")] = False):
+    if version:
         console.print(__version__, highlight=False)
         raise typer.Exit
-
-
-@app.callback()
-def _of_no_command(
-    # eager, for without a command the rest of the line would be an error
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
-):
-    pass
 
 
 @app.command()

@@ -107,8 +107,8 @@ def option_names(config_class, *own):
 def as_options(message, names):
     """`message`, where a parameter that an option sets is called by that option.
 
-    A parameter is what stands in backquotes, alone or with its value, and in scikit-learn's sentences about invalid ones what stands before
-    "parameter of"; others stay as they are.
+    A parameter is what stands in backquotes, alone or with its value, and in scikit-learn's sentences about invalid
+    ones what stands before "parameter of" a class; others stay as they are.
 
     Parameters
     ----------

@@ -14,7 +14,10 @@ from sklearn_magdg.study._audit import audit_collection as audit_collection
 from sklearn_magdg.study._audit import audit_details as audit_details
 from sklearn_magdg.study._audit import audit_overview as audit_overview
 from sklearn_magdg.study._audit import audit_reading as audit_reading
+from sklearn_magdg.study._config import CollectionConfig as CollectionConfig
 from sklearn_magdg.study._config import StudyConfig
+from sklearn_magdg.study._config import documented as documented
+from sklearn_magdg.study._config import setting as setting
 from sklearn_magdg.study._data import StudyData as StudyData
 from sklearn_magdg.study._data import load_study_data as load_study_data
 from sklearn_magdg.study._folder import check_can_hold_files as check_can_hold_files

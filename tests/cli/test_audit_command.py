@@ -105,7 +105,7 @@ def test_one_fold_of_all_patients_is_named_by_the_options_of_the_command(manifes
     ("arguments", "message"),
     [
         (["nowhere"], "neither a folder nor a file 'nowhere'"),
-        (["images.csv", "--held-out", "50"], "--held-out names [50], but the data have [40, 100]"),
+        (["images.csv", "--held-out", "50"], "--held-out holds out [50], but the data have [40, 100]"),
         (["images.csv", "--target", "subtype"], "options of BreaKHis"),
         (["broken.csv"], "Cannot read"),
     ],

@@ -9,13 +9,14 @@ from sklearn.exceptions import ConvergenceWarning
 from typer.testing import CliRunner
 
 from sklearn_magdg.cli._app import app
+from sklearn_magdg.cohort import Encoded, read_cohort
 from sklearn_magdg.datasets import make_histology
 from sklearn_magdg.estimators import DCGAN, ImageEncoder, load_model
-from sklearn_magdg.generation._generate import FILES, generate, part_patients, quality_table, reading
+from sklearn_magdg.generation import FILES, GenerateConfig, generate, quality_table, reading
+from sklearn_magdg.generation._generate import part_patients
 from sklearn_magdg.generation._quality import NOISE, SAMPLES, SWAPPED, TRAINING, sets_to_compare
 from sklearn_magdg.metrics import generative_precision_recall, kernel_inception_distance, memorisation_test
-from sklearn_magdg.study._config import GenerateConfig
-from sklearn_magdg.study._data import StudyData
+from sklearn_magdg.study import StudyData
 
 SMALL = ["--synthetic", "--n-patients", "12", "--images-per-cell", "1", "--magnification", "200,100"]
 SMALL += ["--image-size", "32", "--width", "4", "--epochs", "2", "--held-back", "0.5", "--n-images", "2"]
@@ -257,8 +258,9 @@ def test_an_interrupted_fit_leaves_an_earlier_generator_alone(finished, tmp_path
 def _data(cells):
     """Blank images of the given (class, patient, magnification)."""
     y, patient, magnification = map(np.array, zip(*cells, strict=True))
-    images = np.zeros((len(y), 32, 32, 3), np.uint8)
-    return StudyData(images, y, ["a", "b", "c"], patient, magnification, np.arange(len(y)), "blank")
+    who = read_cohort(len(y), patient=patient, magnification=magnification)
+    facts = {"images": np.zeros((len(y), 32, 32, 3), np.uint8), "id": np.arange(len(y)), "description": "blank"}
+    return StudyData(Encoded(y, ["a", "b", "c"]), who.patient, who.magnification, **facts)
 
 
 def test_no_number_of_tiles_is_refused_first(tmp_path):
@@ -268,10 +270,11 @@ def test_no_number_of_tiles_is_refused_first(tmp_path):
 
 
 def test_every_tile_has_an_identity_and_the_rest_from_its_image():
-    cut = _data([(0, "a", 40), (1, "b", 100)])._replace(id=np.array(["x", "y"])).cut(2)
+    cut = _data([(0, "a", 40), (1, "b", 100)]).replace(id=np.array(["x", "y"])).cut(2)
     assert cut.images.shape == (8, 16, 16, 3)
     assert cut.id.tolist() == [f"{image}#{tile}" for image in "xy" for tile in range(4)]
-    assert list(zip(cut.y, cut.patient, cut.magnification, strict=True)) == [(0, "a", 40)] * 4 + [(1, "b", 100)] * 4
+    columns = cut.label.codes, cut.patient.values(), cut.magnification.values()
+    assert list(zip(*columns, strict=True)) == [(0, "a", 40)] * 4 + [(1, "b", 100)] * 4
 
 
 def test_what_few_patients_cannot_tell_is_said_and_a_large_p_value_not_explained(finished):
@@ -288,10 +291,10 @@ def test_images_of_cells_that_were_not_learned_are_left_out():
     data = _data([(k, f"{k}-{p}", 100) for k in (0, 1) for p in range(4)] + [(1, f"1-{p}", 200 + p) for p in range(4)])
     with pytest.warns(UserWarning, match="2 held-back images left out"):
         training, held_back = part_patients(data, GenerateConfig(held_back=0.5))
-    assert not set(training.patient) & set(held_back.patient)
-    assert set(held_back.magnification) == {100}
-    assert len(held_back.y) == 4
-    assert len(training.y) == 6
+    assert not set(training.patient.values()) & set(held_back.patient.values())
+    assert set(held_back.magnification.values()) == {100}
+    assert len(held_back) == 4
+    assert len(training) == 6
 
 
 class _Recorder:
@@ -312,7 +315,7 @@ def test_swapped_samples_are_of_the_next_class_that_was_learned_at_the_magnifica
     own, swapped = gan.asked
     pairs = {("a", 40): ("c", 40), ("c", 40): ("a", 40), ("b", 100): ("c", 100), ("c", 100): ("b", 100)}
     assert [pairs[cell] for cell in own] == swapped
-    assert np.array_equal(sets[SWAPPED].y, sets[SAMPLES].y)
+    assert np.array_equal(sets[SWAPPED].label.codes, sets[SAMPLES].label.codes)
     alone = _data([(0, 1, 40), (1, 2, 40), (0, 3, 100)])
     assert SWAPPED not in sets_to_compare(gan, alone, alone, 0)
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
-from sklearn_magdg.cli import _app
+from sklearn_magdg.cli import _printing
 from sklearn_magdg.cli._app import app
 from sklearn_magdg.metrics import patient_bootstrap_difference
 from sklearn_magdg.study import difference_note, difference_tables, read_summary, run_study, write_report
@@ -234,10 +234,10 @@ def test_differences_are_on_disk_in_print_and_on_the_page(finished, tmp_path):
     ],
 )
 def test_a_narrow_terminal_leaves_columns_out_and_cuts_no_interval(finished, width, header, monkeypatch):
-    monkeypatch.setattr(_app, "console", Console(width=width, file=io.StringIO()))
+    monkeypatch.setattr(_printing, "console", Console(width=width, file=io.StringIO()))
     (table, _) = difference_tables(finished[1])
-    _app._print_table(table)
-    printed = _app.console.file.getvalue()
+    _printing.print_table(table)
+    printed = _printing.console.file.getvalue()
     assert header in printed
     assert ("AUC, difference" in printed) == (width > 80)
     assert all(row[6] in printed and row[10] in printed for row in table.rows)

@@ -119,14 +119,7 @@ def load_study_data(config, magnifications=None):
     """
     if config.data is None:
         _refuse_breakhis_options(config)
-        bunch = make_histology(
-            config.n_patients,
-            images_per_cell=config.images_per_cell,
-            image_size=config.image_size,
-            shift=config.shift,
-            class_sep=config.class_sep,
-            random_state=config.seed,
-        )
+        bunch = make_histology(**config.arguments_of(make_histology))
         numbered = enumerate(zip(bunch.slide, bunch.magnification, strict=True))
         ids = [f"{slide}-{magnification}-{row:05d}" for row, (slide, magnification) in numbered]
         data = _encode(bunch, ids, f"{len(ids)} rendered images (make_histology)")

@@ -80,7 +80,7 @@ def open_run(out, identity, fresh):
             differing = ", ".join(name for name in identity if other.get(name) != identity[name])
             raise ValueError(
                 f"{out} holds another run's results (other {differing}): choose another folder, or delete them with "
-                "--fresh (fresh=True)."
+                "`fresh=True`."
             )
         if fresh:
             for folder in (_FOLDS, "figures"):

@@ -9,42 +9,20 @@ from sklearn_magdg.estimators import DCGAN, CNNClassifier, GANAugmentedClassifie
 from sklearn_magdg.modules import EMBEDDING_PENALTIES
 
 
-def _common(config):
-    """Parameters that every classifier has."""
-    return {
-        "backbone": config.backbone,
-        "weights": config.weights,
-        "trainable": config.trainable,
-        "augment": config.augment,
-        "max_epochs": config.epochs,
-        "batch_size": config.batch_size,
-        "lr": config.lr,
-        "weight_decay": config.weight_decay,
-        "n_jobs": config.threads,
-        "random_state": config.seed,
-    }
-
-
 def _baseline(config, **extra):
-    return CNNClassifier(**_common(config), **extra)
+    return CNNClassifier(**config.arguments_of(CNNClassifier), **extra)
 
 
 def _gradient_reversal(config, **extra):
-    return GradientReversalClassifier(
-        reversal_strength=config.reversal_strength,
-        domain_weight=config.domain_weight,
-        **_common(config),
-        **extra,
-    )
+    return GradientReversalClassifier(**config.arguments_of(GradientReversalClassifier), **extra)
 
 
 METHODS = {
     "baseline": _baseline,
     "gan": lambda config: GANAugmentedClassifier(
         _baseline(config),
-        generator=DCGAN(config.image_size, width=config.gan_width, max_epochs=config.gan_epochs),
-        ratio=config.gan_ratio,
-        random_state=config.seed,
+        generator=DCGAN(**config.arguments_of(DCGAN)),
+        **config.arguments_of(GANAugmentedClassifier),
     ),
     "gradient-reversal": _gradient_reversal,
     "conditional": lambda config: _gradient_reversal(config, conditional=True),

@@ -34,6 +34,9 @@ def _imported(node, parts):
     """(path below the package, names) of what one statement imports of the package."""
     if isinstance(node, ast.Import):
         return [(alias.name.split(".")[1:], []) for alias in node.names if alias.name.startswith("sklearn_magdg.")]
+    if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "import_module":
+        name = getattr(node.args[0], "value", None)  # None for a name that is put together when it runs
+        return [(name.split(".")[1:], [])] if str(name).startswith("sklearn_magdg.") else []
     if not isinstance(node, ast.ImportFrom):
         return []
     path = node.module.split(".") if node.module else []

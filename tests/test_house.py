@@ -56,6 +56,7 @@ def test_imports_run_down_but_for_the_one_way_up():
         "import sklearn_magdg.metrics._brier",
         "from ..metrics._brier import brier_score",
         "def late():\n    from sklearn_magdg.metrics import _brier",
+        "from importlib import import_module\nimport_module('sklearn_magdg.metrics._brier')",
     ],
 )
 def test_a_private_import_is_found_however_it_is_written(source, tmp_path):

@@ -1,6 +1,8 @@
 """Classifiers, the generator and frozen encoders: scikit-learn outside, skorch inside."""
 
 # what other rooms need
+from importlib import import_module
+
 from sklearn_magdg.estimators._base import blank_module as blank_module
 from sklearn_magdg.estimators._classifier import BaseNetClassifier as BaseNetClassifier
 from sklearn_magdg.estimators._cnn import CNNClassifier
@@ -24,9 +26,7 @@ _OF_PERSISTENCE = ("export_onnx", "load_model", "save_model")
 
 
 def __getattr__(name):
-    # the one way up: models are saved and loaded where they are made, by a room that stands below
+    # The one way up: users look for these where models are made, and the room that has them stands below.
     if name in _OF_PERSISTENCE:
-        from sklearn_magdg import persistence
-
-        return getattr(persistence, name)
+        return getattr(import_module("sklearn_magdg.persistence"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -52,8 +52,15 @@ def as_source(X, *, image_size=None, n_jobs=None, cache=None, square_from=None, 
             source.check(square_from or 1)
         return source
     X = stacked(X)
-    _check_form(X)
-    if getattr(X, "ndim", 2) != 4:
+    if isinstance(X, str | PathLike):
+        raise ValueError(f"X is one path, {str(X)!r}; give a list of paths: [X].")
+    ndim = getattr(X, "ndim", 2)
+    if ndim == 3 or ndim > 4:
+        raise ValueError(
+            f"X has the shape {X.shape}; images need (n, height, width, 3), one image `X[None]`; "
+            "features need (n, n_features)."
+        )
+    if ndim != 4:
         return None
     images = _as_uint8(np.asarray(X))
     if square_from is not None:
@@ -75,28 +82,16 @@ def stacked(X):
     return np.stack(list(X))
 
 
-def _check_form(X):
-    if isinstance(X, str | PathLike):
-        raise ValueError(f"X is one path, {str(X)!r}; give a list of paths: [X].")
-    ndim = getattr(X, "ndim", 2)
-    if ndim == 3 or ndim > 4:
-        raise ValueError(
-            f"X has the shape {X.shape}; images need (n, height, width, 3), one image `X[None]`; "
-            "features need (n, n_features)."
-        )
-
-
 def _as_uint8(images):
-    """Images checked and stored in 8 bits, which is what microscopes and PNG files hold."""
-    _check_image_shape(images.shape)
-    if images.dtype == np.uint8:
-        return images
-    if images.dtype.kind != "f":
-        raise ValueError(f"Images must be uint8, or float in [0, 1], got {images.dtype}; {_way_to_8_bits(images)}.")
-    return _rounded(images)
+    """Images checked and stored in 8 bits, which is what microscopes and PNG files hold.
 
-
-def _check_image_shape(shape):
+    Raises
+    ------
+    ValueError
+        For no image, no pixel, another number of channels than 3 in the last place, integers that are not uint8, and
+        floats that are not in [0, 1]. Nothing is rescaled by a guess: two collections would be guessed differently.
+    """
+    shape = images.shape
     if shape[0] == 0:
         raise ValueError("X holds no image: give at least one.")
     if 0 in shape:
@@ -106,6 +101,17 @@ def _check_image_shape(shape):
         if shape[1] == 3:
             way_out = "move the channels last: `np.moveaxis(X, 1, -1)`"
         raise ValueError(f"Images must have the shape (n, height, width, 3), got {shape}; {way_out}.")
+    if images.dtype == np.uint8:
+        return images
+    if images.dtype.kind == "f":
+        return _rounded(images)
+    way_out = "convert them first"
+    if images.dtype.kind in "iu":
+        low, high = images.min(), images.max()
+        way_out = "cast them: `X.astype('uint8')`"
+        if low < 0 or high > 255:
+            way_out = f"bring all, now {low} to {high}, to [0, 1] by one rule, such as `X / 65535` for 16 bits"
+    raise ValueError(f"Images must be uint8, or float in [0, 1], got {images.dtype}; {way_out}.")
 
 
 def _check_square(shape, least):
@@ -122,35 +128,23 @@ def _check_square(shape, least):
         )
 
 
-def _way_to_8_bits(images):
-    if images.dtype.kind not in "iu":
-        return "convert them first"
-    low, high = images.min(), images.max()
-    if low < 0 or high > 255:
-        return f"bring all, now {low} to {high}, to [0, 1] by one rule, such as `X / 65535` for 16 bits"
-    return "cast them: `X.astype('uint8')`"
-
-
 def _rounded(images):
     """Float images in [0, 1] in 8 bits: read once, block by block, without a second array of floats."""
     rounded = np.empty(images.shape, np.uint8)
     n_rows = max(1, _BLOCK // images[0].size)
     for start in range(0, len(images), n_rows):
         block = images[start : start + n_rows]
-        if not (block.min() >= 0 and block.max() <= 1):
-            raise _out_of_range(images)
-        rounded[start : start + n_rows] = np.rint(block * 255)
-    return rounded
-
-
-def _out_of_range(images):
-    finite = np.isfinite(images).all(axis=(1, 2, 3))
-    if not finite.all():
-        return ValueError(
-            f"NaN or infinite values stand in {counted(np.count_nonzero(~finite), 'image')}, the first at position "
-            f"{finite.argmin()}; repair or drop what holds them."
+        if block.min() >= 0 and block.max() <= 1:  # which NaN is not
+            rounded[start : start + n_rows] = np.rint(block * 255)
+            continue
+        finite = np.isfinite(images).all(axis=(1, 2, 3))
+        if not finite.all():
+            raise ValueError(
+                f"NaN or infinite values stand in {counted(np.count_nonzero(~finite), 'image')}, the first at position "
+                f"{finite.argmin()}; repair or drop what holds them."
+            )
+        raise ValueError(
+            f"Images must be uint8, or float in [0, 1], got {images.dtype} from {images.min():g} to {images.max():g}; "
+            "bring all to [0, 1] by one rule, such as `X / 255` for 8 bits."
         )
-    return ValueError(
-        f"Images must be uint8, or float in [0, 1], got {images.dtype} from {images.min():g} to {images.max():g}; "
-        "bring all to [0, 1] by one rule, such as `X / 255` for 8 bits."
-    )
+    return rounded

@@ -300,7 +300,7 @@ def _read(estimator, X):
             "ClassActivationDisplay shows places in images, and X holds features (2-D), which have none; give images "
             "and a classifier fitted on images."
         )
-    return net, source.read(np.arange(len(source))).numpy()
+    return net, source.read(np.arange(len(source)))
 
 
 def _target_codes(target, classes, proba):

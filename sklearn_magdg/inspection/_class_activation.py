@@ -317,7 +317,7 @@ def _maps(net, images, codes, layer):
     """Activations at the layer's resolution and at that of the images, and the name of the layer."""
     import torch
 
-    from sklearn_magdg.inspection._grad_cam import grad_cam, last_map_layer, upsample
+    from sklearn_magdg.modules import grad_cam, last_map_layer, upsample
     from sklearn_magdg.training import threads
 
     device = next(net.module_.parameters()).device

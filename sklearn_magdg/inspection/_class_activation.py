@@ -5,21 +5,16 @@ import pandas as pd
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from sklearn_magdg.inspection._style import (
-    check_known,
-    check_n_images,
-    magnification_label,
-    require_matplotlib,
-    subdivide,
-    wrap_to_axes,
-)
+from sklearn_magdg._metadata import magnification_text
+from sklearn_magdg.cohort import as_column
+from sklearn_magdg.inspection._shown import check_n_images, draw_varied, read_known
+from sklearn_magdg.inspection._style import LUMA, axes_for, subdivide, wrap_to_axes
 
 MAX_COLUMNS = 6  # of images side by side
 PANEL, TITLE = 1.55, 0.42  # width of an image and height of two lines, in inches
 # Of colours that stains do not have and that the colour-blind tell apart, light where the evidence is; on an image in
 # greys, since its own colours would mix with them.
 COLOUR_MAP, OPACITY = "cividis", 0.65
-LUMA = (0.299, 0.587, 0.114)  # what red, green and blue add to lightness
 SCALES = {"all": "of all images", "image": "of each image"}
 
 
@@ -166,23 +161,26 @@ class ClassActivationDisplay:
             If matplotlib is missing.
         """
         check_n_images(n_images)
-        _check_normalize(normalize)
-        known = check_known(_num_samples(X), y=y, patient=patient, magnification=magnification)
-        rows = _choose(n_images, _num_samples(X), known, check_random_state(random_state))
+        if normalize not in SCALES:
+            raise ValueError(f"`normalize` must be 'all' or 'image', got {normalize!r}.")
+        known = {"y": y, "patient": patient, "magnification": magnification}
+        cohort = read_known(_num_samples(X), **known)
+        rows = draw_varied(cohort, n_images, check_random_state(random_state))
+        # of image paths only those drawn are opened
         net, images = _read(estimator, _safe_indexing(X, rows))
-        proba = net.predict_proba(images)
-        codes = _target_codes(target, net.classes_, proba)
-        activations, heatmaps, layer = _maps(net, images, codes, layer)
+        class_names, probabilities, activations, heatmaps, layer = _explain(net, images, target, layer)
+        strongest = heatmaps.max(axis=(1, 2) if normalize == "image" else None, keepdims=True)
         return cls(
             images,
             activations,
-            _relative(heatmaps, normalize),
-            class_names=net.classes_[codes],
-            probabilities=proba[np.arange(len(rows)), codes],
+            np.divide(heatmaps, strongest, out=np.zeros_like(heatmaps), where=strongest > 0),  # zeros stay zeros
+            class_names=class_names,
+            probabilities=probabilities,
             rows=rows,
             normalize=normalize,
             layer=layer,
-            **{name: values[rows] for name, values in known.items()},
+            # as they were given: codes and names would not keep the dtype
+            **{name: as_column(values, name)[rows] for name, values in known.items() if values is not None},
         ).plot(ax)
 
     def frame(self):
@@ -194,6 +192,23 @@ class ClassActivationDisplay:
             Columns `row` (in X), `class` (whose evidence is shown), its `probability`, `strongest` (evidence at the
             strongest place, in logits) and, where they are known, `y`, `patient` and `magnification`, one row per
             image.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_magdg.inspection import ClassActivationDisplay
+        >>> maps = np.array([[[0.0, 0.5], [0.0, 2.0]]])
+        >>> display = ClassActivationDisplay(
+        ...     np.zeros((1, 2, 2, 3), np.uint8),
+        ...     maps,
+        ...     maps / 2,
+        ...     class_names=np.array(["malignant"]),
+        ...     probabilities=np.array([0.9]),
+        ...     rows=np.array([7]),
+        ... )
+        >>> display.frame()
+           row      class  probability  strongest
+        0    7  malignant          0.9        2.0
         """
         numbers = {
             "row": self.rows,
@@ -204,6 +219,7 @@ class ClassActivationDisplay:
         return pd.DataFrame(numbers | self._known())
 
     def _known(self):
+        """What is known of the images, by name, and nothing of what is not."""
         known = {"y": self.y, "patient": self.patient, "magnification": self.magnification}
         return {name: values for name, values in known.items() if values is not None}
 
@@ -221,69 +237,57 @@ class ClassActivationDisplay:
         ClassActivationDisplay
             Itself.
         """
-        plt = require_matplotlib("ClassActivationDisplay")
         n_bands = -(-len(self.images) // MAX_COLUMNS)
         n_columns = -(-len(self.images) // n_bands)
-        if ax is None:
-            height, width = self.images.shape[1:3]
-            size = PANEL * n_columns + 0.9, 2 * (PANEL * height / width + TITLE) * n_bands
-            _, ax = plt.subplots(figsize=size, layout="constrained")
+        height, width = self.images.shape[1:3]
+        size = PANEL * n_columns + 0.9, 2 * (PANEL * height / width + TITLE) * n_bands
+        ax = axes_for("ClassActivationDisplay", ax, size)
         self.figure_ = ax.figure
         grid = subdivide(ax, 2 * n_bands, n_columns)
         self.axes_ = np.full((2 * n_bands, n_columns), None)
         for each in range(len(self.images)):
             band, column = divmod(each, n_columns)
-            for row in (2 * band, 2 * band + 1):
-                self.axes_[row, column] = self.figure_.add_subplot(grid[row, column])
-            self._plot_image(self.axes_[2 * band, column], each)
-            overlay = self._plot_evidence(self.axes_[2 * band + 1, column], each)
+            pair = [self.figure_.add_subplot(grid[row, column]) for row in (2 * band, 2 * band + 1)]
+            self.axes_[2 * band : 2 * band + 2, column] = pair
+            overlay = self._plot_pair(each, *pair)
         self._add_colorbar(overlay)
         return self
 
-    def _plot_image(self, ax, each):
-        ax.imshow(self.images[each])
-        _write_title(ax, self._origin(each))
-
-    def _plot_evidence(self, ax, each):
-        ax.imshow(self.images[each] @ LUMA, cmap="gray", vmin=0, vmax=255)
-        found = "" if self.activations[each].any() else ": none"
-        _write_title(ax, [f"for {self.class_names[each]}{found}", f"p = {self.probabilities[each]:.2f}"])
-        return ax.imshow(self.heatmaps[each], cmap=COLOUR_MAP, vmin=0, vmax=1, alpha=OPACITY)
-
-    def _origin(self, each):
-        """What is known of an image, the class in a line of its own."""
+    def _plot_pair(self, each, above, below):
+        """An image with what is known of it, and below it in greys with the evidence, whose colours are returned."""
         known = {name: values[each] for name, values in self._known().items()}
         if "magnification" in known:
-            known["magnification"] = magnification_label(known["magnification"])
+            known["magnification"] = magnification_text(known["magnification"])
+        # the class has a line of its own, as the answer below has one for the class that it speaks of
         lines = [known.pop("y", ""), ", ".join(map(str, known.values()))]
-        return [str(line) for line in lines if line != ""] or [f"row {self.rows[each]}"]
+        origin = [str(line) for line in lines if line != ""] or [f"row {self.rows[each]}"]
+        found = "" if self.activations[each].any() else ": none"
+        answer = [f"for {self.class_names[each]}{found}", f"p = {self.probabilities[each]:.2f}"]
+        above.imshow(self.images[each])
+        below.imshow(self.images[each] @ LUMA, cmap="gray", vmin=0, vmax=255)
+        for ax, words in ((above, origin), (below, answer)):
+            ax.set_axis_off()
+            ax.set_title(wrap_to_axes(ax, words, "small"), fontsize="small")
+        return below.imshow(self.heatmaps[each], cmap=COLOUR_MAP, vmin=0, vmax=1, alpha=OPACITY)
 
     def _add_colorbar(self, overlay):
+        """One for all maps, beside them; it takes its width from every column alike."""
         drawn = [ax for ax in self.axes_.flat if ax is not None]
         self.colorbar_ = self.figure_.colorbar(overlay, ax=drawn, fraction=0.05, aspect=30)
         self.colorbar_.outline.set_visible(False)
         self.colorbar_.set_label(f"evidence for the class (1: most {SCALES[self.normalize]})")
 
 
-def _check_normalize(normalize):
-    if normalize not in SCALES:
-        raise ValueError(f"`normalize` must be 'all' or 'image', got {normalize!r}.")
-
-
-def _choose(n_images, n_samples, known, rng):
-    """Rows of `n_images` at most, ascending: patients take turns, and cells of class and magnification do so first."""
-    rows = rng.permutation(n_samples)
-    for names in (["patient"], ["y", "magnification"]):
-        group = np.zeros(n_samples, dtype=int)
-        for name in names:
-            group = group * n_samples + pd.factorize(known.get(name, np.zeros(n_samples)))[0]
-        turn = pd.Series(rows).groupby(group[rows]).cumcount()
-        rows = rows[np.argsort(turn, kind="stable")]
-    return np.sort(rows[:n_images])
-
-
 def _read(estimator, X):
-    """The classifier that holds the net, and the images as that sees them."""
+    """The classifier that holds the net, and the images (n, height, width, 3) as that sees them.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` holds no such net.
+    ValueError
+        If X holds features.
+    """
     from sklearn_magdg.estimators import CNNClassifier, GANAugmentedClassifier, GradientReversalClassifier
 
     if not isinstance(estimator, CNNClassifier | GradientReversalClassifier | GANAugmentedClassifier):
@@ -292,53 +296,53 @@ def _read(estimator, X):
             f"got {type(estimator).__name__}; of a Pipeline or a search give the fitted classifier inside."
         )
     check_is_fitted(estimator)
-    augmented = isinstance(estimator, GANAugmentedClassifier)
-    net = estimator.estimator_ if augmented else estimator
-    source = net._as_source(estimator._read(X) if augmented else X, reset=False)
+    net = estimator
+    if isinstance(estimator, GANAugmentedClassifier):
+        # images pass through the size of the generator first, as they did in `fit`
+        net, X = estimator.estimator_, estimator._read(X)
+    source = net._as_source(X, reset=False)
     if len(source.shape) == 1:
         raise ValueError(
             "ClassActivationDisplay shows places in images, and X holds features (2-D), which have none; give images "
             "and a classifier fitted on images."
         )
-    return net, source.read(np.arange(len(source))).numpy()
+    return net, source.read(np.arange(len(source)))
 
 
-def _target_codes(target, classes, proba):
-    """Column of the class shown of every image."""
-    if target is None:
-        return proba.argmax(axis=1)
-    found = np.flatnonzero(classes == target) if np.ndim(target) == 0 else []
-    if not len(found):
-        raise ValueError(f"`target` must be None or one of the classes {classes.tolist()}, got {target!r}.")
-    return np.repeat(found, len(proba))
+def _explain(net, images, target, layer):
+    """Class shown of every image, its probability, its evidence at the layer's resolution and at that of the images.
 
+    The name of the layer comes last. The net is asked batch by batch, as in `predict`: maps and gradients of a layer
+    take far more memory than images.
 
-def _maps(net, images, codes, layer):
-    """Activations at the layer's resolution and at that of the images, and the name of the layer."""
+    Raises
+    ------
+    ValueError
+        If `target` is neither None, which takes the most probable class of each image, nor a class of the net, or as
+        in `grad_cam`.
+    """
     import torch
 
-    from sklearn_magdg.inspection._grad_cam import grad_cam, last_map_layer, upsample
+    from sklearn_magdg.modules import grad_cam, last_map_layer, upsample
     from sklearn_magdg.training import threads
 
+    proba = net.predict_proba(images)
+    codes = proba.argmax(axis=1)
+    if target is not None:
+        found = np.flatnonzero(net.classes_ == target) if np.ndim(target) == 0 else []
+        if not len(found):
+            raise ValueError(f"`target` must be None or one of the classes {net.classes_.tolist()}, got {target!r}.")
+        codes = np.repeat(found, len(images))
+
     device = next(net.module_.parameters()).device
-    images, codes = (torch.from_numpy(values).split(net.batch_size) for values in (images, codes))
+    batches, targets = (torch.from_numpy(values).split(net.batch_size) for values in (images, codes))
     with threads(net.n_jobs):
-        layer = last_map_layer(net.module_, images[0].to(device)) if layer is None else layer
-        activations = torch.cat(
-            [
-                grad_cam(net.module_, batch.to(device), target.to(device), layer).float().cpu()
-                for batch, target in zip(images, codes, strict=True)
-            ]
-        )
-    return activations.numpy(), upsample(activations, images[0].shape[1:3]).numpy(), layer
-
-
-def _relative(maps, normalize):
-    """Maps over their strongest place; zeros stay zeros."""
-    strongest = maps.max(axis=(1, 2) if normalize == "image" else None, keepdims=True)
-    return np.divide(maps, strongest, out=np.zeros_like(maps), where=strongest > 0)
-
-
-def _write_title(ax, paragraphs):
-    ax.set_axis_off()
-    ax.set_title(wrap_to_axes(ax, paragraphs, "small"), fontsize="small")
+        layer = last_map_layer(net.module_, batches[0].to(device)) if layer is None else layer
+        maps = [
+            # in single precision also of a net that computes in bfloat16, which NumPy does not know
+            grad_cam(net.module_, batch.to(device), of_batch.to(device), layer).float().cpu()
+            for batch, of_batch in zip(batches, targets, strict=True)
+        ]
+    activations = torch.cat(maps)
+    heatmaps = upsample(activations, images.shape[1:3])
+    return net.classes_[codes], proba[np.arange(len(images)), codes], activations.numpy(), heatmaps.numpy(), layer

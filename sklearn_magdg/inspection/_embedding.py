@@ -1,6 +1,6 @@
 """Two dimensions of an embedding, by class and magnification."""
 
-from itertools import cycle, islice, product
+from itertools import cycle, islice
 
 import numpy as np
 import pandas as pd
@@ -10,8 +10,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_magdg.cohort import encode, encode_magnification
-from sklearn_magdg.inspection._style import magnification_label, require_matplotlib, wrap_to_axes
+from sklearn_magdg._metadata import magnification_text
+from sklearn_magdg.cohort import encode
+from sklearn_magdg.inspection._shown import read_known
+from sklearn_magdg.inspection._style import BESIDE, LUMA, axes_for, write_title
 from sklearn_magdg.metrics import magnification_leakage
 
 # One hue per class, of a lightness that says the magnification in all hues and the greys of the legend alike: the
@@ -19,7 +21,6 @@ from sklearn_magdg.metrics import magnification_leakage
 MARKERS = ("o", "^", "D", "v", "P", "X", "*", "<")  # squares stand for magnifications in the legend
 HUES = ("Blues", "Oranges", "Greens", "Purples", "Reds")
 LIGHTEST, DARKEST, ALONE = 0.78, 0.27, 0.5  # 0 is black; every hue reaches both ends
-LUMA = (0.299, 0.587, 0.114)  # what red, green and blue add to lightness
 OPACITY = 0.85
 MARKER_AREA = 26  # square points
 
@@ -129,17 +130,19 @@ class EmbeddingDisplay:
         embedding = check_array(
             embedding, dtype=[np.float64, np.float32], ensure_min_features=2, input_name="embedding"
         )
-        _refuse_constant(embedding)
+        if not np.ptp(embedding, axis=0).any():
+            raise ValueError(
+                f"`embedding` is the same for all {len(embedding)} samples, so that there is nothing to draw; look at "
+                "the training of the encoder."
+            )
         if patient is not None and magnification is None:
             raise ValueError("`patient` is for the leakage of the magnification; give `magnification` too.")
-        reducer = PCA(2, random_state=random_state) if reducer is None else _clone(reducer)
-        points = _two_columns(reducer, embedding)
+        points, names = _reduce(embedding, reducer, random_state)
         leakage = n_patients = None
         if patient is not None:
             n_patients = len(encode(patient, "patient", len(embedding)).names)
             options = {"n_splits": n_splits, "random_state": random_state}
             leakage = magnification_leakage(embedding, magnification, patient=patient, **options)
-        names = _axis_names(reducer)
         known = {"y": y, "magnification": magnification, "leakage": leakage, "n_patients": n_patients}
         return cls(points, names, **known).plot(ax)
 
@@ -199,6 +202,16 @@ class EmbeddingDisplay:
         -------
         DataFrame
             Columns `x` and `y` and, where they are known, `class` and `magnification`, one row per sample.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_magdg.inspection import EmbeddingDisplay
+        >>> points = np.array([[0.5, -1.0], [-0.5, 1.0]])
+        >>> EmbeddingDisplay(points, ["first", "second"], magnification=[40, 100]).frame()
+             x    y  magnification
+        0  0.5 -1.0             40
+        1 -0.5  1.0            100
         """
         known = {"class": self.y, "magnification": self.magnification}
         columns = {name: np.asarray(values) for name, values in known.items() if values is not None}
@@ -217,44 +230,47 @@ class EmbeddingDisplay:
         EmbeddingDisplay
             Itself.
         """
-        plt = require_matplotlib("EmbeddingDisplay")
-        classes = _encoded(self.y, len(self.points), encode, "y")
-        magnifications = _encoded(self.magnification, len(self.points), encode_magnification)
-        if ax is None:
-            _, ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
+        known = read_known(len(self.points), y=self.y, magnification=self.magnification)
+        ax = axes_for("EmbeddingDisplay", ax, (6.4, 4.4))
         self.ax_, self.figure_ = ax, ax.figure
-        self._plot_points(classes, magnifications)
-        self._add_legend(classes.names, magnifications.names)
+        self._plot_points(known)
+        self._add_legend(known)
         ax.set(xlabel=self.axis_names[0], ylabel=self.axis_names[1])
-        ax.set_title(wrap_to_axes(ax, [self._title()], "medium"), fontsize="medium", loc="left")
+        write_title(ax, self._title())
         ax.spines[["top", "right"]].set_visible(False)
         return self
 
-    def _plot_points(self, classes, magnifications):
-        shades = _shades(len(magnifications.names))
-        looks = _looks(len(classes.names))
-        rarity = np.argsort(np.argsort(-np.bincount(magnifications.codes)))
-        for (each, (marker, hue)), (at, shade) in product(enumerate(looks), enumerate(shades)):
-            rows = (classes.codes == each) & (magnifications.codes == at)
-            look = {"marker": marker, "color": [_colour(hue, shade)], "s": MARKER_AREA}
-            look["zorder"] = 1 + rarity[at] / len(rarity)  # the rare ones above the others, and findable
-            self.ax_.scatter(*self.points[rows].T, **look, alpha=OPACITY, edgecolors="white", linewidths=0.4)
+    def _plot_points(self, known):
+        """A scatter for every pair of class and magnification, where one is not known for each of the other."""
+        shades, codes = [ALONE], np.zeros(len(self.points), dtype=int)
+        if known.magnification is not None:
+            shades, codes = _shades(known.magnification), known.magnification.codes
+        rarity = np.argsort(np.argsort(-np.bincount(codes)))
+        for label, (marker, hue) in enumerate(_looks(known.label)):
+            for at, shade in enumerate(shades):
+                rows = (known.label.codes == label) & (codes == at)
+                look = {"marker": marker, "color": [_colour(hue, shade)], "s": MARKER_AREA}
+                look["zorder"] = 1 + rarity[at] / len(rarity)  # the rare ones above the others, and findable
+                self.ax_.scatter(*self.points[rows].T, **look, alpha=OPACITY, edgecolors="white", linewidths=0.4)
 
-    def _add_legend(self, class_names, magnification_names):
+    def _add_legend(self, known):
+        """Classes by marker and hue, and magnifications as squares of greys, the lightness of all hues alike."""
+        from matplotlib.lines import Line2D
+
         entries = []
         if self.y is not None:
-            looks = zip(class_names, _looks(len(class_names)), strict=True)
+            looks = zip(known.label.names, _looks(known.label), strict=True)
             entries += [(str(name), marker, _colour(hue, ALONE)) for name, (marker, hue) in looks]
         if self.magnification is not None:
-            shades = zip(magnification_names, _shades(len(magnification_names)), strict=True)
-            entries += [(magnification_label(name), "s", _colour("Greys", shade)) for name, shade in shades]
-        if not entries:
-            return
-        handles = [_key(*entry) for entry in entries]
-        place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}  # beside the points
-        self.ax_.legend(handles=handles, **place, frameon=False)
+            shades = zip(known.magnification.names, _shades(known.magnification), strict=True)
+            entries += [(magnification_text(name), "s", _colour("Greys", shade)) for name, shade in shades]
+        look = {"linestyle": "none", "alpha": OPACITY, "markersize": 6}
+        handles = [Line2D([], [], marker=mark, color=colour, label=name, **look) for name, mark, colour in entries]
+        if handles:
+            self.ax_.legend(handles=handles, **BESIDE)
 
     def _title(self):
+        """How well the magnification is read from all dimensions; nothing where no patients were given."""
         if self.leakage is None:
             return ""
         accuracy, chance, low, high = self.leakage
@@ -264,64 +280,53 @@ class EmbeddingDisplay:
         return f"magnification read with balanced accuracy {accuracy:.2f} ({interval}), chance {chance:.2f}"
 
 
-def _refuse_constant(embedding):
-    if not np.ptp(embedding, axis=0).any():
-        raise ValueError(
-            f"`embedding` is the same for all {len(embedding)} samples, so that there is nothing to draw; look at the "
-            f"training of the encoder."
-        )
+def _reduce(embedding, reducer, random_state):
+    """Two columns (n, 2) that a PCA or a clone of `reducer` makes of the embedding, and names of the axes.
 
+    A PCA, also one at the end of a pipeline, says in the name how much of the variance its axis shows.
 
-def _clone(reducer):
-    if not hasattr(reducer, "fit_transform"):
+    Raises
+    ------
+    TypeError
+        If `reducer` is no transformer.
+    ValueError
+        If it gives other than two columns.
+    """
+    if reducer is None:
+        reducer = PCA(2, random_state=random_state)
+    elif hasattr(reducer, "fit_transform"):
+        reducer = clone(reducer)  # that of the caller stays unfitted
+    else:
         raise TypeError(
             f"`reducer` must be a transformer with `fit_transform`, such as `sklearn.manifold.TSNE()`, got {reducer!r}."
         )
-    return clone(reducer)
-
-
-def _two_columns(reducer, embedding):
     points = np.asarray(reducer.fit_transform(embedding))
     if points.shape != (len(embedding), 2):
         raise ValueError(
             f"`reducer` must give 2 columns for {len(embedding)} samples, {reducer!r} gave shape {points.shape}; set "
-            f"its `n_components=2`."
+            "its `n_components=2`."
         )
-    return points
-
-
-def _axis_names(reducer):
     last = reducer[-1] if isinstance(reducer, Pipeline) else reducer
     if not isinstance(last, PCA):
-        return [f"{type(last).__name__} {k}" for k in (1, 2)]
-    shares = last.explained_variance_ratio_
-    return [f"principal component {k} ({share:.0%} of the variance)" for k, share in enumerate(shares, 1)]
+        return points, [f"{type(last).__name__} {k}" for k in (1, 2)]
+    shares = enumerate(last.explained_variance_ratio_, 1)
+    return points, [f"principal component {k} ({share:.0%} of the variance)" for k, share in shares]
 
 
-def _encoded(values, n_samples, encoder, *name):
-    """Codes into names; one name for all where nothing is known."""
-    return encoder(np.zeros(n_samples, dtype=int) if values is None else values, *name, n_samples)
+def _looks(classes):
+    """(marker, name of the colour map) of every class of an `Encoded` column; they repeat together after 40."""
+    return list(islice(zip(cycle(MARKERS), cycle(HUES), strict=False), len(classes.names)))
 
 
-def _looks(n_classes):
-    """(marker, name of the colour map) of every class; they repeat together after 40."""
-    return list(islice(zip(cycle(MARKERS), cycle(HUES), strict=False), n_classes))
-
-
-def _shades(n_magnifications):
-    """Lightness of every magnification, from light to dark."""
-    return np.linspace(LIGHTEST, DARKEST, n_magnifications) if n_magnifications > 1 else [ALONE]
+def _shades(magnifications):
+    """Lightness of every magnification of an `Encoded` column, from light to dark; in between where there is one."""
+    n = len(magnifications.names)
+    return np.linspace(LIGHTEST, DARKEST, n) if n > 1 else [ALONE]
 
 
 def _colour(hue, shade):
-    """The colour of a map that is as light as `shade`."""
+    """The colour of a map that is as light as `shade`, from 0, black, to 1, white."""
     from matplotlib import colormaps
 
-    colours = colormaps[hue](np.linspace(1, 0, 256))
+    colours = colormaps[hue](np.linspace(1, 0, 256))  # from dark to light, as a search needs them
     return colours[np.searchsorted(colours[:, :3] @ LUMA, shade)]
-
-
-def _key(name, marker, colour):
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], linestyle="none", marker=marker, color=colour, alpha=OPACITY, markersize=6, label=name)

@@ -9,8 +9,10 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklearn_magdg._metadata import sort_cells
 from sklearn_magdg._words import name_some
+from sklearn_magdg.cohort import cells_of, codes_of
 from sklearn_magdg.inspection._image_sheet import HEADINGS, ImageSheet, cell_name
-from sklearn_magdg.inspection._style import check_known, check_n_images, require_matplotlib
+from sklearn_magdg.inspection._shown import check_n_images, draw_of_each, read_known
+from sklearn_magdg.inspection._style import axes_for
 from sklearn_magdg.metrics import nearest_training_images
 
 MAX_SEED = 2**31 - 1
@@ -122,10 +124,12 @@ class ImageGridDisplay:
         if X is not None:
             training = _read(X, generated.shape[1])
             training_codes = _codes_in(cells, len(training), y, magnification)
-            rows = _draw(training_codes, n_images, rng)
+            rows = draw_of_each(training_codes, n_images, rng)
             blocks.append((training[rows], _columns("real", training_codes[rows], row=rows)))
             found = _find_nearest(generated, training, embedding)
-            differs = _differences(cells, codes, training_codes[found["row"]])
+            of_found = training_codes[found["row"]]
+            pairs = zip(of_found, codes, strict=True)
+            differs = [cell_name(cells[code], unlike=cells[expected]) for code, expected in pairs]
             blocks.append((training[found["row"]], _columns("nearest", codes, **found, differs=differs)))
         elif y is not None or magnification is not None or embedding is not None:
             raise ValueError("`y`, `magnification` and `embedding` are for the training images; give these as X too.")
@@ -161,11 +165,11 @@ class ImageGridDisplay:
             If matplotlib is missing.
         """
         check_n_images(n_images)
-        pairs = _pairs(_num_samples(images), y, magnification)
-        cells = sort_cells(set(pairs))
-        codes = np.array([cells.index(pair) for pair in pairs])
-        rows = _draw(codes, n_images, check_random_state(random_state))
-        shown = _read(_safe_indexing(images, rows))
+        cell_of_row = cells_of(read_known(_num_samples(images), y=y, magnification=magnification))
+        cells = sort_cells(set(cell_of_row))
+        codes = codes_of(cell_of_row, cells)
+        rows = draw_of_each(codes, n_images, check_random_state(random_state))
+        shown = _read(_safe_indexing(images, rows))  # of image paths only those drawn are opened
         return cls(*_join([(shown, _columns("images", codes[rows], row=rows))], cells)).plot(ax)
 
     def frame(self):
@@ -179,6 +183,17 @@ class ImageGridDisplay:
             nearest training images their `distance` to the generated image that stands at the same place, the `ratio`
             of this to their distance to the next training image that is no copy of them, and how their class or
             magnification `differs` from the band's ("" where it does not).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from sklearn_magdg.inspection import ImageGridDisplay
+        >>> table = pd.DataFrame({"block": ["images"], "class": ["benign"], "magnification": [40], "row": [3]})
+        >>> display = ImageGridDisplay(np.zeros((1, 8, 8, 3), np.uint8), table)
+        >>> display.frame()
+            block   class  magnification  row
+        0  images  benign             40    3
         """
         return self.table.copy()
 
@@ -196,12 +211,10 @@ class ImageGridDisplay:
         ImageGridDisplay
             Itself.
         """
-        plt = require_matplotlib("ImageGridDisplay")
         grid = ImageSheet(self.images, self.table)
-        if ax is None:
-            _, ax = plt.subplots(figsize=grid.fit_tiles(), layout="constrained")
-        else:
+        if ax is not None:
             grid.fit_into(ax)
+        ax = axes_for("ImageGridDisplay", ax, grid.figure_size)
         self.figure_ = ax.figure
         places = grid.divide(ax)
         self.axes_ = np.empty((len(grid.cells), len(grid.blocks)), dtype=object)
@@ -213,7 +226,15 @@ class ImageGridDisplay:
 
 
 def _find_generator(estimator):
-    """The fitted generator of images in `estimator`."""
+    """The fitted generator of images in `estimator`, whatever it is wrapped in.
+
+    Anything that has ``cells_`` and `sample` will do, so that a generator of one's own can be shown too.
+
+    Raises
+    ------
+    TypeError, ValueError, NotFittedError
+        If there is none: as in `ImageGridDisplay.from_estimator`.
+    """
     from sklearn_magdg.estimators import DCGAN, GANAugmentedClassifier
 
     found = _thawed(estimator)
@@ -241,17 +262,19 @@ def _find_generator(estimator):
 
 
 def _thawed(estimator):
+    """What stands in `FrozenEstimator`, of whose class that is not, whatever it passes on."""
     return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
 def _sample(generator, cells, codes, rng):
-    """A generated image of the cell of every code."""
+    """A generated image of the cell of every code, (n, height, width, 3)."""
     y, magnification = (None if names[0] is None else np.array(names)[codes] for names in zip(*cells, strict=True))
+    # a seed of its own: however much of it the generator takes, the same real images are drawn after it
     return generator.sample(len(codes), y, magnification=magnification, random_state=rng.randint(MAX_SEED))[0]
 
 
 def _read(X, size=None):
-    """Images of X, brought to `size` as the estimators do."""
+    """Images of X (n, height, width, 3), brought to `size` as the estimators do."""
     from sklearn_magdg.images import as_source
 
     source = as_source(X, image_size=size)
@@ -260,90 +283,75 @@ def _read(X, size=None):
     return source.read(np.arange(len(source)))
 
 
-def _pairs(n_samples, y, magnification):
-    """(class, magnification) of every image, None for what is not given."""
-    known = check_known(n_samples, y=y, magnification=magnification)
-    unknown = np.full(n_samples, None)
-    return list(zip(*(known.get(name, unknown).tolist() for name in ("y", "magnification")), strict=True))
-
-
 def _codes_in(cells, n_samples, y, magnification):
-    """Position in `cells`, those of a generator, of every training image."""
+    """Position in `cells`, those of a generator, of every training image `(n_samples,)`.
+
+    What the generator was fitted without is not looked at, even where it is given.
+
+    Raises
+    ------
+    ValueError
+        If what it was fitted with is missing, or names a cell that is none of them.
+    """
     asked = {"y": y, "magnification": magnification}
     for name, of_cell in zip(asked, cells[0], strict=True):
         if of_cell is None:
             asked[name] = None
         elif asked[name] is None:
             raise ValueError(f"The generator was fitted with `{name}`; give that of X too, or no X.")
-    pairs = _pairs(n_samples, **asked)
-    if strangers := set(pairs) - set(cells):
+    cell_of_row = cells_of(read_known(n_samples, **asked))
+    codes = codes_of(cell_of_row, cells)
+    if (codes < 0).any():
+        strangers = sort_cells(set(cell_of_row[codes < 0]))
         raise ValueError(
-            f"X holds images of {name_some(map(cell_name, sort_cells(strangers)))}, which the generator was not fitted "
-            f"on ({name_some(map(cell_name, cells))}); give the images that it was fitted on, and their `y` and "
+            f"X holds images of {name_some(map(cell_name, strangers))}, which the generator was not fitted on "
+            f"({name_some(map(cell_name, cells))}); give the images that it was fitted on, and their `y` and "
             "`magnification` as they were spelled then."
         )
-    return _codes_of(pairs, cells)
-
-
-def _codes_of(pairs, cells):
-    position = {cell: code for code, cell in enumerate(cells)}
-    return np.array([position[pair] for pair in pairs])
-
-
-def _draw(codes, n_images, rng):
-    """Rows of `n_images` at most of every code, code by code, ascending."""
-    shuffled = rng.permutation(len(codes))
-    turn = pd.Series(shuffled).groupby(codes[shuffled]).cumcount().to_numpy()
-    rows = np.sort(shuffled[turn < n_images])
-    return rows[np.argsort(codes[rows], kind="stable")]
+    return codes
 
 
 def _find_nearest(generated, training, embedding):
-    """Row, distance and relative distance of the training image nearest to each generated one."""
-    transform = _transform_of(embedding, training)
-    of_training = transform(training)
-    indices, distances = (found[:, 0] for found in nearest_training_images(transform(generated), training=of_training))
-    spacing = _spacing(indices, training, of_training)
-    ratio = np.divide(distances, spacing, out=np.full(len(indices), np.nan), where=spacing > 0)
-    return {"row": indices, "distance": distances, "ratio": ratio}
+    """Of the training image nearest to each generated one: its `row`, its `distance` and the `ratio` of that.
 
+    The ratio is that to the distance from the training image to the next one that is no copy of it: a generator that
+    has learned comes no closer to a training image than other images do, and one that has copied it does. It is nan
+    where there is no such other image.
 
-def _transform_of(embedding, training):
+    Raises
+    ------
+    TypeError
+        If `embedding` does not transform.
+    """
     from sklearn_magdg.estimators import ImageEncoder
 
     if embedding is None or isinstance(embedding, ImageEncoder):  # which learns nothing, so that any fit is as good
         embedding = clone(embedding or ImageEncoder(turns=True)).fit(training)
     if not hasattr(embedding, "transform"):
         raise TypeError(f"`embedding` must be a fitted estimator with `transform`, got {embedding!r}.")
-    return embedding.transform
+    of_training = embedding.transform(training)
+    rows, distances = nearest_training_images(embedding.transform(generated), training=of_training)
+    rows, distances = rows[:, 0], distances[:, 0]
 
-
-def _spacing(rows, training, embedded):
-    """Distance of the images of `rows` to the nearest other one that is no copy of them."""
+    # of several copies one stays, at distance 0 to all of them, and the second nearest is then another image
     _, distinct = np.unique([hash(image.tobytes()) for image in training], return_index=True)
-    if len(distinct) < 2:
-        return np.zeros(len(rows))
-    return nearest_training_images(embedded[rows], training=embedded[distinct], n_neighbors=2).distances[:, 1]
-
-
-def _differences(cells, codes, found_codes):
-    """What of the class and magnification of the images found is not that of their bands."""
-    pairs = zip(codes, found_codes, strict=True)
-    return [cell_name(_kept_where_other(cells[code], cells[found])) for code, found in pairs]
-
-
-def _kept_where_other(cell, found):
-    return [name if name != expected else None for expected, name in zip(cell, found, strict=True)]
+    spacing = np.zeros(len(rows))
+    if len(distinct) > 1:
+        among = nearest_training_images(of_training[rows], training=of_training[distinct], n_neighbors=2)
+        spacing = among.distances[:, 1]
+    ratio = np.divide(distances, spacing, out=np.full(len(rows), np.nan), where=spacing > 0)
+    return {"row": rows, "distance": distances, "ratio": ratio}
 
 
 def _columns(block, codes, *, row=None, distance=np.nan, ratio=np.nan, differs=""):
+    """Table of a block, one row per image; `codes` are positions of cells, which `_join` turns into names."""
     row = pd.array([pd.NA] * len(codes) if row is None else row, dtype="Int64")
     numbers = {"row": row, "distance": distance, "ratio": ratio, "differs": differs}
     return pd.DataFrame({"block": block, "code": codes} | numbers)
 
 
 def _join(blocks, cells):
-    """Images of all blocks, and their table, band by band."""
+    """Images of all blocks, and their table, band by band and in it block by block, as they stand in the picture."""
     images = np.concatenate([images for images, _ in blocks])
     table = pd.concat([columns for _, columns in blocks], ignore_index=True)
     place = table["block"].map(list(HEADINGS).index)

@@ -4,7 +4,8 @@ import textwrap
 
 import numpy as np
 
-from sklearn_magdg.inspection._style import CHARACTER_WIDTH, magnification_label, subdivide, wrap_to_axes
+from sklearn_magdg._metadata import magnification_text
+from sklearn_magdg.inspection._style import CHARACTER_WIDTH, subdivide, wrap_to_axes
 
 # Blocks in the order in which they stand side by side.
 HEADINGS = {"images": "", "real": "real", "generated": "generated", "nearest": "nearest training image"}
@@ -23,7 +24,18 @@ CAPTION = (
 
 
 class ImageSheet:
-    """Where everything stands: blocks side by side, bands below each other, in each rows and columns of images."""
+    """Where everything stands: blocks side by side, bands below each other, in each rows and columns of images.
+
+    A block of a band is one picture, an array of pixels in which the images are tiles: hundreds of axes, one for every
+    image, would make the layout slow. Below each row of tiles a white strip leaves room for the notes.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, height, width, 3), dtype uint8
+        All of one size.
+    table : DataFrame of n rows
+        As `ImageGridDisplay.frame` gives it; the order of its cells is that of the bands.
+    """
 
     def __init__(self, images, table):
         self.images = images
@@ -39,8 +51,9 @@ class ImageSheet:
         self.n_columns = -(-n_images // self.n_rows)
         self._write(max(TILE, NARROWEST / self.n_columns))
 
-    def fit_tiles(self):
-        """Width and height of a figure around images of the size that they have now."""
+    @property
+    def figure_size(self):
+        """Width and height in inches of a figure around images of the size that they have now, with all words."""
         inch = self.tile / self.width
         labels = [len(line) for cell in self.cells for line in _band_label(cell).split("\n")]
         width = len(self.blocks) * (self._sheet_shape[1] * inch * (1 + BLOCK_GAP) + 0.09)
@@ -51,14 +64,17 @@ class ImageSheet:
         return width, height
 
     def fit_into(self, ax):
-        """Give images the size that they get in the place of `ax`."""
+        """Give images the size that they get in the place of `ax`, about: labels take what their words need."""
         place = ax.get_position()
         width, height = np.array([place.width, place.height]) * ax.figure.bbox.size / ax.figure.dpi
         across, down = len(self.blocks) * self._sheet_shape[1], len(self.cells) * self._sheet_shape[0]
         self._write(FREE * min(width / across, height / down) * self.width)
 
     def _write(self, tile):
-        """Notes in lines that are no wider than an image of `tile` inches, and the room that they take in pixels."""
+        """Set the notes in lines no wider than an image of `tile` inches, and the room that they take in pixels.
+
+        The letters shrink with the images, but not below what can be read: then more lines are needed.
+        """
         self.tile = tile
         self.font_size = np.clip(72 * tile * 0.11, SMALLEST, NOTE_SIZE)
         n_characters = max(5, int(72 * tile / (CHARACTER_WIDTH * self.font_size)))
@@ -68,9 +84,14 @@ class ImageSheet:
         self.strip = int(np.ceil(n_lines * LINE * self.font_size / 72 / tile * self.width))
 
     @property
+    def _pitch(self):
+        """Pixels from one image to the next, down and across."""
+        return self.height + self.strip + self.gap, self.width + self.gap
+
+    @property
     def _sheet_shape(self):
-        pitch = np.array([self.height + self.strip, self.width]) + self.gap
-        return pitch * [self.n_rows, self.n_columns] - self.gap
+        """Pixels of a block of a band, down and across; there is no gap after the last image."""
+        return np.array(self._pitch) * [self.n_rows, self.n_columns] - self.gap
 
     def divide(self, ax):
         """Places of bands and blocks in that of `ax`; below them stands the caption."""
@@ -87,28 +108,24 @@ class ImageSheet:
         return places
 
     def plot(self, ax, band, block):
-        """Images of a band and block, and their notes."""
+        """Images of a band and block, row by row, white where there is none, and their notes."""
         shown = np.flatnonzero((self.codes == band) & (self.table["block"] == self.blocks[block]))
-        ax.imshow(self._tiled(self.images[shown]), interpolation="antialiased")
+        down, across = self._pitch
+        tiles = np.full((self.n_rows * self.n_columns, down, across, 3), 255, dtype=np.uint8)
+        tiles[: len(shown), : self.height, : self.width] = self.images[shown]
+        tiles = tiles.reshape(self.n_rows, self.n_columns, down, across, 3)
+        sheet = tiles.swapaxes(1, 2).reshape(self.n_rows * down, self.n_columns * across, 3)
+        ax.imshow(sheet[: -self.gap, : -self.gap], interpolation="antialiased")
         # at the upper left the labels keep their place however much of it a square leaves free
         ax.set(xticks=[], yticks=[], anchor="NW")
         ax.spines[:].set_visible(False)
+
         for place, each in enumerate(shown):
             row, column = divmod(place, self.n_columns)
-            x = column * (self.width + self.gap) + (self.width - 1) / 2
-            y = row * (self.height + self.gap + self.strip) + self.height
+            at = column * across + (self.width - 1) / 2, row * down + self.height  # pixels count from their centres
             weight = "bold" if self.table["ratio"].iloc[each] < 1 else "normal"
             style = {"ha": "center", "va": "top", "fontsize": self.font_size, "weight": weight}
-            ax.text(x, y, self.notes[each], **style)
-
-    def _tiled(self, images):
-        """One image of all, row by row, white where there is none."""
-        pitch = self.height + self.strip + self.gap, self.width + self.gap
-        tiles = np.full((self.n_rows * self.n_columns, *pitch, 3), 255, dtype=np.uint8)
-        tiles[: len(images), : self.height, : self.width] = images
-        tiles = tiles.reshape(self.n_rows, self.n_columns, *pitch, 3).swapaxes(1, 2)
-        sheet = tiles.reshape(self.n_rows * pitch[0], self.n_columns * pitch[1], 3)
-        return sheet[: -self.gap, : -self.gap]
+            ax.text(*at, self.notes[each], **style)
 
     def label(self, axes):
         """Headings over the blocks and names beside the bands."""
@@ -124,10 +141,12 @@ def _note(ratio, differs, n_characters):
 
 
 def _band_label(cell):
+    """Name of a cell in lines of some letters, longer only where a word is."""
     return textwrap.fill(cell_name(cell), LABEL_LENGTH, break_long_words=False)
 
 
-def cell_name(cell):
-    label, magnification = cell
+def cell_name(cell, unlike=(None, None)):
+    """Class and magnification in words; only what is known, and of that what is not so in the cell `unlike`."""
+    label, magnification = (name if name != other else None for name, other in zip(cell, unlike, strict=True))
     words = [] if label is None else [str(label)]
-    return " ".join(words if magnification is None else [*words, magnification_label(magnification)])
+    return " ".join(words if magnification is None else [*words, magnification_text(magnification)])

@@ -5,10 +5,10 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from sklearn_magdg._metadata import sort_names
+from sklearn_magdg._metadata import magnification_text, sort_names
 from sklearn_magdg.cohort import encode, encode_magnification
 from sklearn_magdg.inspection._cv_results import as_methods, require_keys
-from sklearn_magdg.inspection._style import magnification_label, method_styles, require_matplotlib, wrap_to_axes
+from sklearn_magdg.inspection._style import axes_for, method_styles, wrap_to_axes
 from sklearn_magdg.metrics import Cohort, as_statistic, patient_bootstrap
 
 COLUMNS = ["method", "held_out", "fold", "score"]
@@ -158,16 +158,23 @@ class MagnificationScoreDisplay:
             As in `from_frame` and `patient_bootstrap`.
         """
         _check_table(frame, [*COLUMNS[:3], y_true, y_score, *([] if patient is None else [patient])])
-        known = {} if callable(metric) else {"labels": _both_labels(frame[y_true])}
+        known = {}
+        if not callable(metric):
+            # both labels of the table, of which a cell may lack one; of other numbers of them the metric speaks itself
+            labels = np.unique(frame[y_true])
+            known["labels"] = labels if len(labels) == 2 else None
         rows = [
-            (*cell, _evaluate(metric, part, y_true, y_score, patient, **known))
+            (*cell, _evaluate(metric, part[y_true], part[y_score], None if patient is None else part[patient], **known))
             for cell, part in frame.groupby(COLUMNS[:3], sort=False)
         ]
         scores = pd.DataFrame(rows, columns=COLUMNS)
         _warn_of_undefined(scores)
-        name = _metric_name(metric) if score_name is None else score_name
+        if score_name is None:
+            name = getattr(metric, "__name__", "score") if callable(metric) else METRIC_NAMES.get(metric, metric)
+            score_name = "score" if name == "<lambda>" else name
         if patient is None:
-            return cls(scores, score_name=name).plot(ax)
+            return cls(scores, score_name=score_name).plot(ax)
+
         options = {"n_resamples": n_resamples, "confidence_level": confidence_level, "random_state": random_state}
         options |= known
         intervals = [
@@ -175,7 +182,7 @@ class MagnificationScoreDisplay:
             for cell, part in frame.groupby(CELL, sort=False)
         ]
         intervals = pd.DataFrame(intervals, columns=[*CELL, "pooled", "low", "high"])
-        return cls(scores, score_name=name, intervals=intervals, confidence_level=confidence_level).plot(ax)
+        return cls(scores, score_name=score_name, intervals=intervals, confidence_level=confidence_level).plot(ax)
 
     @classmethod
     def from_cv_results(
@@ -219,13 +226,18 @@ class MagnificationScoreDisplay:
         UserWarning
             If folds have no score, as after a failed fit.
         """
-        codes, names = encode_magnification(magnification)
+        magnification = encode_magnification(magnification)
         sign, rows = -1 if negate_score else 1, []
         for method, results in as_methods(cv_results, name, "scores").items():
             require_keys(results, ["indices", score])
             for fold, test in enumerate(results["indices"]["test"]):
-                tested = [names[code] for code in np.unique(codes[test])]
-                _refuse_several(tested, fold)
+                tested = magnification.take(test).present().names
+                if len(tested) > 1:
+                    raise ValueError(
+                        f"MagnificationScoreDisplay needs test parts of one magnification, that of fold {fold} has "
+                        f"{tested}; cross-validate with `LeaveOneMagnificationOut`, or give `from_predictions` one "
+                        "row per sample."
+                    )
                 rows.append((method, tested[0], fold, sign * results[score][fold]))
         scores = pd.DataFrame(rows, columns=COLUMNS)
         _warn_of_undefined(scores)
@@ -240,23 +252,33 @@ class MagnificationScoreDisplay:
             Columns `method`, `held_out`, `fold`, `score` and, of the row's method and magnification, `mean` over the
             folds with a score and `undefined`, the number of those without; with intervals also their `pooled`, `low`
             and `high`.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn_magdg.inspection import MagnificationScoreDisplay
+        >>> rows = [("CNN", 40, 0, 0.75), ("CNN", 40, 1, 0.25), ("CNN", 100, 0, 0.5)]
+        >>> scores = pd.DataFrame(rows, columns=["method", "held_out", "fold", "score"])
+        >>> MagnificationScoreDisplay(scores).frame()
+          method  held_out  fold  score  mean  undefined
+        0    CNN        40     0   0.75   0.5          0
+        1    CNN        40     1   0.25   0.5          0
+        2    CNN       100     0   0.50   0.5          0
         """
         score = self.scores.groupby(CELL, sort=False)["score"]
         undefined = score.transform("size") - score.transform("count")
         table = self.scores.assign(mean=score.transform("mean"), undefined=undefined)
         return table if self.intervals is None else table.merge(self.intervals, on=CELL)
 
-    def _words(self):
-        """What the points are."""
+    def _title(self):
+        """What the points are, for the head of the legend, with the number of folds without score."""
+        undefined = int(self.scores["score"].isna().sum())
         if self.intervals is None:
-            large = "mean over folds (hollow: folds without score left out)" if self._undefined() else "mean over folds"
+            large = "mean over folds (hollow: folds without score left out)" if undefined else "mean over folds"
             return f"small: one fold; large: {large}"
-        lost = f" ({self._undefined()} without score)" if self._undefined() else ""
+        lost = f" ({undefined} without score)" if undefined else ""
         bar = f"bar: {100 * self.confidence_level:g} % interval over patients"
         return f"small: one fold{lost}; large: all images, folds pooled; {bar}"
-
-    def _undefined(self):
-        return int(self.scores["score"].isna().sum())
 
     def plot(self, ax=None):
         """Draw.
@@ -271,70 +293,60 @@ class MagnificationScoreDisplay:
         MagnificationScoreDisplay
             Itself.
         """
-        plt = require_matplotlib("MagnificationScoreDisplay")
         methods, held_out = pd.unique(self.scores["method"]), sort_names(pd.unique(self.scores["held_out"]))
-        names = [str(method) for method in methods]
-        if ax is None:
-            height = 4.2 + 0.2 * -(-len(names) // _legend_columns(names))
-            _, ax = plt.subplots(figsize=(max(4.8, 2.2 + 1.1 * len(held_out)), height), layout="constrained")
+        # as many names side by side as find room; a key takes the width of some characters
+        longest = max(len(str(method)) for method in methods)
+        n_columns = int(np.clip(LEGEND_WIDTH // (longest + 6), 1, 3))
+        size = max(4.8, 2.2 + 1.1 * len(held_out)), 4.2 + 0.2 * -(-len(methods) // n_columns)
+        ax = axes_for("MagnificationScoreDisplay", ax, size)
         self.ax_, self.figure_ = ax, ax.figure
+        # methods side by side within the place of a magnification
         offsets = np.linspace(-0.3, 0.3, len(methods)) if len(methods) > 1 else [0.0]
         for method, offset, style in zip(methods, offsets, method_styles(len(methods)), strict=True):
             self._plot_method(method, np.arange(len(held_out)) + offset, held_out, style)
-        self._label_axes(held_out, _legend_columns(names))
+        self._label_axes(held_out)
+        self._add_legend(n_columns)
         return self
 
     def _plot_method(self, method, positions, held_out, style):
+        """Small points of the folds, and at the `positions` of the magnifications `held_out` large ones of them all."""
         table = self.frame().query("method == @method")
         look = {"color": style["color"], "marker": style["marker"], "linestyle": "none"}
         spread = table["held_out"].map(dict(zip(held_out, positions, strict=True)))
-        self.ax_.plot(
-            spread - (0 if self.intervals is None else ASIDE),
-            table["score"],
-            **look,
-            markersize=4,
-            alpha=0.45,
-            markeredgewidth=0,
-        )
+        aside = 0 if self.intervals is None else ASIDE
+        small = {"markersize": 4, "alpha": 0.45, "markeredgewidth": 0}
+        self.ax_.plot(spread - aside, table["score"], **look, **small)
+
+        # a method need not have been tested at every magnification: nan then, which leaves a gap
         large = table.drop_duplicates("held_out").set_index("held_out").reindex(held_out)
         if self.intervals is not None:
             self.ax_.vlines(positions, large["low"], large["high"], color=style["color"], linewidth=1.6)
         points = large["mean" if self.intervals is None else "pooled"]
         self.ax_.plot(positions, points, **look, markersize=9, markeredgecolor="white", label=str(method))
+        # the pool holds all images, also those of folds whose score is undefined
         hollow = (large["undefined"] > 0) & (self.intervals is None)
         if hollow.any():
             self.ax_.plot(positions[hollow], points[hollow], **(look | {"color": "white"}), markersize=4)
 
-    def _label_axes(self, held_out, n_legend_columns):
-        self.ax_.set_xticks(np.arange(len(held_out)), [magnification_label(name) for name in held_out])
+    def _label_axes(self, held_out):
+        """Names of the magnifications, with a line between two of them."""
+        self.ax_.set_xticks(np.arange(len(held_out)), [magnification_text(name) for name in held_out])
         self.ax_.set(xlim=(-0.5, len(held_out) - 0.5), xlabel="held-out magnification", ylabel=self.score_name)
         self.ax_.grid(axis="y", color="0.9")
         for boundary in np.arange(len(held_out) - 1) + 0.5:
             self.ax_.axvline(boundary, color="0.8", linewidth=0.8)
         self.ax_.set_axisbelow(True)
         self.ax_.spines[["top", "right"]].set_visible(False)
+
+    def _add_legend(self, n_columns):
+        """Names of the methods above the picture, `n_columns` side by side, and over them what the points are."""
         place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "borderaxespad": 0}
-        words = wrap_to_axes(self.ax_, [self._words()], "small")
-        self.ax_.legend(
-            **place, ncols=n_legend_columns, frameon=False, title=words, title_fontsize="small", alignment="left"
-        )
-
-
-def _legend_columns(names):
-    """How many names stand side by side; a key takes the width of some characters."""
-    return int(np.clip(LEGEND_WIDTH // (max(map(len, names)) + 6), 1, 3))
-
-
-def _refuse_several(magnifications, fold):
-    if len(magnifications) > 1:
-        raise ValueError(
-            f"MagnificationScoreDisplay needs test parts of one magnification, that of fold {fold} has "
-            f"{magnifications}; cross-validate with `LeaveOneMagnificationOut`, or give `from_predictions` one row per "
-            f"sample."
-        )
+        title = {"title": wrap_to_axes(self.ax_, [self._title()], "small"), "title_fontsize": "small"}
+        self.ax_.legend(**place, **title, ncols=n_columns, frameon=False, alignment="left")
 
 
 def _check_table(frame, columns):
+    """Refuse a table without rows or `columns`, and rows that do not say whose score they hold."""
     missing = [column for column in columns if column not in frame.columns]
     if missing or frame.empty:
         raise ValueError(
@@ -346,11 +358,14 @@ def _check_table(frame, columns):
 
 
 def _warn_of_undefined(scores):
+    """Warn of folds without score, and name their methods and magnifications; raise `ValueError` if no fold has one."""
     undefined = scores["score"].isna()
     if undefined.all():
-        raise ValueError(f"None of {len(scores)} folds has a score, all are nan; there is nothing to draw.")
+        raise ValueError(
+            f"None of {len(scores)} folds has a score, all are nan; there is nothing to draw. Look at why they failed."
+        )
     if undefined.any():
-        cells = [f"{method} at {magnification_label(at)}" for method, at in scores.loc[undefined, CELL].to_numpy()]
+        cells = [f"{method} at {magnification_text(at)}" for method, at in scores.loc[undefined, CELL].to_numpy()]
         warnings.warn(
             f"{undefined.sum()} of {len(scores)} folds have no score (nan) and are left out of points and means: "
             f"{', '.join(dict.fromkeys(cells))}.",
@@ -358,22 +373,16 @@ def _warn_of_undefined(scores):
         )
 
 
-def _evaluate(metric, part, y_true, y_score, patient, labels=None):
-    """Metric of the rows of a cell, without resampling."""
-    y_true, y_score = part[y_true].to_numpy(), part[y_score].to_numpy()
+def _evaluate(metric, y_true, y_score, patient, labels=None):
+    """Metric of the rows of one method, magnification and fold, without resampling.
+
+    `patient_bootstrap` would need two patients of some class, which a fold need not have. What it evaluates for its
+    estimate is asked for here: a resample in which every patient is drawn once. Without `patient` every row is one of
+    its own, which no named metric tells from the plain one.
+    """
+    y_true, y_score = y_true.to_numpy(), y_score.to_numpy()
     if callable(metric) and patient is None:
         return metric(y_true, y_score)
-    patient = np.arange(len(part)) if patient is None else encode(part[patient], "patient").codes
+    patient = np.arange(len(y_true)) if patient is None else encode(patient, "patient").codes
     statistic = as_statistic(metric, y_score, Cohort(y_true, patient, None, None), None, labels)
     return statistic(np.ones((1, patient.max() + 1), dtype=int))[0]
-
-
-def _both_labels(y_true):
-    """Both labels of the table, of which a cell may lack one; None leaves the check to the metric."""
-    labels = np.unique(y_true)
-    return labels if len(labels) == 2 else None
-
-
-def _metric_name(metric):
-    name = getattr(metric, "__name__", "score") if callable(metric) else METRIC_NAMES.get(metric, metric)
-    return "score" if name == "<lambda>" else name

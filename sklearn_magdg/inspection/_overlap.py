@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from sklearn_magdg.inspection._style import require_matplotlib
+from sklearn_magdg.inspection._style import axes_for
 from sklearn_magdg.signature import expected_jaccard, jaccard_matrix, signature_stability
 
 UNEQUAL = 0.01  # spread of the chance level over pairs of sizes beyond which one number misleads
@@ -101,6 +101,24 @@ class SignatureOverlapDisplay:
         -------
         DataFrame of shape (k, k)
             Overlap by label and label.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_magdg.inspection import SignatureOverlapDisplay
+        >>> from sklearn_magdg.signature import jaccard_matrix, signature_stability
+        >>> signatures = [[0, 1, 2], [1, 2, 3]]
+        >>> display = SignatureOverlapDisplay(
+        ...     jaccard_matrix(signatures),
+        ...     ["40X", "100X"],
+        ...     sizes=np.array([3, 3]),
+        ...     stability=signature_stability(signatures, 16),
+        ...     chance=np.ones((2, 2)),
+        ... )
+        >>> display.frame()
+              40X  100X
+        40X   1.0   0.5
+        100X  0.5   1.0
         """
         return pd.DataFrame(self.overlap, index=self.labels, columns=self.labels)
 
@@ -117,38 +135,34 @@ class SignatureOverlapDisplay:
         SignatureOverlapDisplay
             Itself.
         """
-        plt = require_matplotlib("SignatureOverlapDisplay")
-        if ax is None:
-            side = 2.2 + 0.62 * len(self.labels)
-            _, ax = plt.subplots(figsize=(max(side + 1.4, 5.4), max(side, 4.2)), layout="constrained")
+        side = 2.2 + 0.62 * len(self.labels)
+        ax = axes_for("SignatureOverlapDisplay", ax, (max(side + 1.4, 5.4), max(side, 4.2)))
         self.ax_, self.figure_ = ax, ax.figure
         # dark means alike: one hue of falling lightness, the same in greyscale
         image = ax.imshow(np.ma.masked_invalid(self.overlap), vmin=0, vmax=1, cmap="Blues")
         ax.set_facecolor("0.85")  # shows where the overlap is undefined
-        self._write_values()
+        for (row, column), value in np.ndenumerate(self.overlap):
+            text, size = ("undefined", "x-small") if np.isnan(value) else (f"{value:.2f}", "medium")
+            centred = {"ha": "center", "va": "center", "color": "white" if value > 0.55 else "black"}
+            ax.text(column, row, text, fontsize=size, **centred)
+            if self._chance_differs() and row != column and not np.isnan(value):
+                ax.text(column, row + 0.3, f"{self.chance[row, column]:.2f}", fontsize="x-small", **centred)
         self._label_axes()
         self._add_colorbar(image)
         return self
 
     def _chance_of_pairs(self):
-        """Chance levels of the pairs of different signatures for which it is defined."""
+        """Chance levels (n_pairs,) of the pairs of different signatures for which it is defined."""
         of_pairs = self.chance[np.triu_indices(len(self.labels), k=1)]
         return of_pairs[~np.isnan(of_pairs)]
 
     def _chance_differs(self):
+        """Whether one number for the chance level of all pairs would mislead."""
         of_pairs = self._chance_of_pairs()
         return of_pairs.size > 0 and np.ptp(of_pairs) > UNEQUAL
 
-    def _write_values(self):
-        for (row, column), value in np.ndenumerate(self.overlap):
-            text = "undefined" if np.isnan(value) else f"{value:.2f}"
-            size = "x-small" if np.isnan(value) else "medium"
-            centred = {"ha": "center", "va": "center", "color": "white" if value > 0.55 else "black"}
-            self.ax_.text(column, row, text, fontsize=size, **centred)
-            if self._chance_differs() and row != column and not np.isnan(value):
-                self.ax_.text(column, row + 0.3, f"{self.chance[row, column]:.2f}", fontsize="x-small", **centred)
-
     def _label_axes(self):
+        """Names of the signatures, on the left with their sizes, and the stability as title."""
         ticks = np.arange(len(self.labels))
         named = [f"{label}\n({size})" for label, size in zip(self.labels, self.sizes, strict=True)]
         slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
@@ -160,12 +174,14 @@ class SignatureOverlapDisplay:
         self.ax_.spines[:].set_visible(False)
 
     def _title(self):
+        """Stability of all signatures with its interval, which two at least have."""
         if np.isnan(self.stability.stability):
             return "Stability undefined"
         _, _, stability, low, high = self.stability
         return f"Stability {stability:.2f} (95 % interval {low:.2f} to {high:.2f} or wider)"
 
     def _add_colorbar(self, image):
+        """With what chance alone would give: a line, or a box where it differs from pair to pair."""
         self.colorbar_ = self.figure_.colorbar(image, ax=self.ax_, shrink=0.85)
         self.colorbar_.outline.set_visible(False)
         chance = self._chance_of_pairs()

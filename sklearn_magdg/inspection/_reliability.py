@@ -9,7 +9,7 @@ from sklearn_magdg.cohort import as_column
 from sklearn_magdg.inspection._corp import corp_numbers, forecasts_by_method
 from sklearn_magdg.inspection._cv_results import as_methods, predict_tested
 from sklearn_magdg.inspection._reliability_diagram import ReliabilityDiagram
-from sklearn_magdg.inspection._style import require_matplotlib
+from sklearn_magdg.inspection._style import axes_for
 from sklearn_magdg.metrics import check_options
 
 
@@ -156,10 +156,11 @@ class ReliabilityDisplay:
         if len(labels) > 2:
             raise ValueError(
                 f"ReliabilityDisplay draws 2 classes, got {len(labels)}: {labels.tolist()}; give the indicator of one "
-                f"class as `y_true` and its column as `y_proba`."
+                "class as `y_true` and its column as `y_proba`."
             )
         check_options(n_resamples, confidence_level)
         redrawing = {"n_resamples": n_resamples, "confidence_level": confidence_level}
+        # one generator for all methods, one after the other: a band depends on those drawn before it
         redrawing["random_state"] = check_random_state(random_state)
         forecasts = forecasts_by_method(y_true, y_proba, patient, name, groups, sample_weight)
         numbers = {method: corp_numbers(each, labels, pos_label, redrawing) for method, each in forecasts.items()}
@@ -288,26 +289,25 @@ class ReliabilityDisplay:
             raise ValueError(
                 f"`groups` is for one method, got {list(methods)}; drop `groups`, or draw one after another."
             )
-        tested = {method: predict_tested(results, X) for method, results in methods.items()}
-        rows = np.concatenate([each.rows for each in tested.values()])
+        tested = predict_tested(methods, X)
 
         def of_tested(values, name):
-            return None if values is None else as_column(values, name, _num_samples(X))[rows]
+            return None if values is None else as_column(values, name, _num_samples(X))[tested.rows]
 
         if groups is None:
-            groups = np.repeat(np.array(list(tested), dtype=object), [len(each.rows) for each in tested.values()])
+            groups = tested.method
+        elif isinstance(groups, str) and groups == "fold":
+            groups = [f"fold {fold}" for fold in tested.fold]
         else:
-            [only] = tested.values()
-            by_fold = isinstance(groups, str) and groups == "fold"
-            groups = [f"fold {fold}" for fold in only.fold] if by_fold else of_tested(groups, "groups")
+            groups = of_tested(groups, "groups")
         return cls.from_predictions(
             of_tested(y, "y"),
-            np.concatenate([each.y_proba for each in tested.values()]),
+            tested.y_proba,
             patient=of_tested(patient, "patient"),
             groups=groups,
             sample_weight=of_tested(sample_weight, "sample_weight"),
             pos_label=pos_label,
-            labels=next(iter(tested.values())).labels,
+            labels=tested.labels,
             n_resamples=n_resamples,
             confidence_level=confidence_level,
             random_state=random_state,
@@ -322,6 +322,18 @@ class ReliabilityDisplay:
         DataFrame
             Columns `method`, `predicted`, `recalibrated`, `weight` and, with a band, its ends `low` and `high`: one
             row per method and distinct prediction.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_magdg.inspection import ReliabilityDisplay
+        >>> from sklearn_magdg.metrics import brier_decomposition
+        >>> curve = np.array([0.2, 0.8]), np.array([0.5, 0.5]), np.array([2.0, 2.0])
+        >>> parts = brier_decomposition([0, 1, 0, 1], [0.2, 0.2, 0.8, 0.8])
+        >>> ReliabilityDisplay({"CNN": curve}, {"CNN": parts}, pos_label=1).frame()
+          method  predicted  recalibrated  weight
+        0    CNN        0.2           0.5     2.0
+        1    CNN        0.8           0.5     2.0
         """
         tables = []
         for method, (predicted, recalibrated, weight) in self.curves.items():
@@ -344,12 +356,10 @@ class ReliabilityDisplay:
         ReliabilityDisplay
             Itself.
         """
-        plt = require_matplotlib("ReliabilityDisplay")
         own_figure = ax is None
-        if own_figure:
-            # nearly square; a fixed aspect would be applied after the layout and push the legend out of the figure
-            n_lines = 2 * len(self.curves) + 3 * bool(self.bands)
-            _, ax = plt.subplots(figsize=(5.4, 6.3 + 0.17 * n_lines), layout="constrained")
+        # nearly square; a fixed aspect would be applied after the layout and push the legend out of the figure
+        n_lines = 2 * len(self.curves) + 3 * bool(self.bands)
+        ax = axes_for("ReliabilityDisplay", ax, (5.4, 6.3 + 0.17 * n_lines))
         self.ax_, self.figure_ = ax, ax.figure
         diagram = ReliabilityDiagram(self, ax)
         diagram.draw()

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_magdg.inspection._style import COLOURS, dimension_names, require_matplotlib, wrap_to_axes
+from sklearn_magdg.inspection._style import COLOURS, axes_for, dimension_names, write_title
 from sklearn_magdg.signature import StableSignatureSelector
 
 SELECTED_COLOUR = COLOURS[2]
@@ -124,6 +124,16 @@ class SelectionProbabilityDisplay:
         -------
         DataFrame
             One row per dimension, the highest value first, by name; columns `rank` (from 1), `value` and `selected`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_magdg.inspection import SelectionProbabilityDisplay
+        >>> display = SelectionProbabilityDisplay(np.array([0.25, 1.0]), signature=np.array([1]), threshold=0.6)
+        >>> display.frame().reset_index()
+          dimension  rank  value  selected
+        0         1     1   1.00      True
+        1         0     2   0.25     False
         """
         order = np.argsort(-self.values, kind="stable")
         columns = {"rank": np.arange(1, len(order) + 1), "value": self.values[order]}
@@ -143,12 +153,20 @@ class SelectionProbabilityDisplay:
         SelectionProbabilityDisplay
             Itself.
         """
-        plt = require_matplotlib("SelectionProbabilityDisplay")
         table = self.frame()
-        if ax is None:
-            _, ax = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
+        ax = axes_for("SelectionProbabilityDisplay", ax, (6.4, 4.0))
         self.ax_, self.figure_ = ax, ax.figure
-        self._plot_profile(table)
+        looks = {
+            "not selected": ({"color": "0.6", "markersize": 3.0}, ~table["selected"]),
+            "selected": ({"color": SELECTED_COLOUR, "markersize": 5.0}, table["selected"]),
+        }
+        for words, (look, rows) in looks.items():
+            part, look = table[rows], look | {"marker": "o", "linestyle": "none", "markeredgewidth": 0}
+            # points at 0 and 1 stay whole
+            ax.plot(part["rank"], part["value"], **look, label=f"{len(part):,} {words}", clip_on=False)
+        if self.threshold is not None and np.isfinite(self.threshold):
+            words = f"threshold {self.threshold:.2g}"
+            ax.axhline(self.threshold, color="black", linewidth=1.0, linestyle="--", label=words, zorder=0)
         self._label_axes(len(table))
         self._name_selected(table[table["selected"]])
         return self
@@ -156,30 +174,21 @@ class SelectionProbabilityDisplay:
     def _names(self):
         return dimension_names(self.feature_names, len(self.values))
 
-    def _plot_profile(self, table):
-        parts = {
-            "not selected": ("0.6", 3.0, ~table["selected"]),
-            "selected": (SELECTED_COLOUR, 5.0, table["selected"]),
-        }
-        for words, (colour, size, rows) in parts.items():
-            look = {"color": colour, "marker": "o", "markersize": size, "linestyle": "none", "markeredgewidth": 0}
-            part = table[rows]
-            self.ax_.plot(part["rank"], part["value"], **look, label=f"{len(part):,} {words}", clip_on=False)
-        if self.threshold is not None and np.isfinite(self.threshold):
-            words = f"threshold {self.threshold:.2g}"
-            self.ax_.axhline(self.threshold, color="black", linewidth=1.0, linestyle="--", label=words, zorder=0)
-
     def _label_axes(self, n_features):
+        """Of many dimensions the first ranks matter, to which a logarithmic axis gives the room."""
         logarithmic = n_features > N_LINEAR
         self.ax_.set(xlabel="rank of the dimension", ylabel=self.value_name, ylim=(min(0, self.values.min()), 1))
         self.ax_.set(xscale="log" if logarithmic else "linear", xlim=(0.8 if logarithmic else 0.3, n_features + 0.7))
         self.ax_.xaxis.set_major_formatter("{x:,.0f}")
         self.ax_.legend(loc="upper right", facecolor="white", framealpha=0.9, edgecolor="none", fontsize="small")
-        self.ax_.set_title(wrap_to_axes(self.ax_, [self._title()], "medium"), fontsize="medium", loc="left", pad=10)
+        write_title(self.ax_, self._title(), pad=10)
         self.ax_.spines[["top", "right"]].set_visible(False)
 
     def _name_selected(self, selected):
-        """Names beneath the points, if all find room."""
+        """Names beneath the points, if all find room; upright ones, unless they are short beside the distances.
+
+        It must come after the scale and the limits of the axes are set, from which the distances in points follow.
+        """
         x = self.ax_.transData.transform(np.column_stack([selected["rank"], selected["rank"]]))[:, 0]
         room = np.diff(x).min(initial=np.inf) * 72 / self.figure_.dpi
         if room < NAME_HEIGHT:
@@ -192,6 +201,7 @@ class SelectionProbabilityDisplay:
             self.ax_.annotate(name, (row["rank"], row["value"]), **place, **look, bbox=white)
 
     def _title(self):
+        """Size of the signature, and what bounds the false positives in it."""
         words = f"{len(self.signature):,} of {len(self.values):,} dimensions"
         if self.fdr is not None:
             return f"{words}; false discovery rate at most {self.fdr:.2g}"

@@ -12,48 +12,65 @@ SAME_WEIGHTS = 0.01  # of the largest weight; two solutions of one problem diffe
 
 
 def follow_anew(selector, X, y, sample_weight):
-    """The path of the data as the selector saw them, over its own grid or one that holds its `C_`."""
+    """`SignaturePath` of the data as the selector saw them, over its own grid or one that holds its ``C_``.
+
+    A selector keeps the chosen point alone, since a path has as many weights as points times dimensions.
+
+    Parameters
+    ----------
+    selector : SparseSignatureSelector
+        Fitted.
+    X, y, sample_weight
+        What it was fitted on.
+
+    Raises
+    ------
+    ValueError
+        If `X` has other features or `y` other labels than in `fit`.
+
+    Warns
+    -----
+    UserWarning
+        If the path does not pass through the weights of the selector.
+    """
     X = validate_data(selector, X, dtype=[np.float64, np.float32], reset=False)
     y = column_or_1d(y)
-    _refuse_other_labels(selector, X, y)
-    model = selector._model(selector._rows(X, y, sample_weight))
-    path = follow(model, _grid(selector, model), tol=selector.tol, max_iter=selector.max_iter)
-    warn_if_not_converged(path, selector.tol, selector.max_iter)
-    _warn_if_other_data(selector, path)
-    return path
-
-
-def _refuse_other_labels(selector, X, y):
     if len(y) != len(X) or not np.array_equal(np.unique(y), selector.classes_):
         raise ValueError(
             f"SignaturePathDisplay needs the `X` and `y` that the selector was fitted on, got {len(X)} rows and "
             f"{len(y)} labels of the classes {np.unique(y).tolist()}, where `fit` saw {selector.classes_.tolist()}."
         )
-
-
-def _grid(selector, model):
+    model = selector._model(selector._rows(X, y, sample_weight))
     if hasattr(selector, "Cs_"):  # not the parameter `C`, which may have changed since the fit
-        return selector.Cs_
-    first, last = default_grid(model, 2)
-    grid = np.geomspace(min(first, selector.C_), max(last, selector.C_), selector.n_Cs)
-    return np.union1d(grid, selector.C_)
+        Cs = selector.Cs_
+    else:  # the usual range of these data, wide enough for the single `C` of the fit
+        first, last = default_grid(model, 2)
+        grid = np.geomspace(min(first, selector.C_), max(last, selector.C_), selector.n_Cs)
+        Cs = np.union1d(grid, selector.C_)
+    path = follow(model, Cs, tol=selector.tol, max_iter=selector.max_iter)
+    warn_if_not_converged(path, selector.tol, selector.max_iter)
 
-
-def _warn_if_other_data(selector, path):
-    means_over_paths = hasattr(selector, "magnification_coef_")
-    if means_over_paths or selector._strongest_alone:  # neither lies on the path
-        return
+    # the mean over the paths of magnifications, and a single dimension fitted alone, do not lie on the path
+    if hasattr(selector, "magnification_coef_") or selector._strongest_alone:
+        return path
     expected, found = selector.coef_, path.coefs[position_of(path.Cs, selector.C_)]
     if np.abs(found - expected).max() > SAME_WEIGHTS * np.abs(expected).max():
         warnings.warn(
             f"The path of these data does not pass through the weights of the selector at C={selector.C_:.3g}: give "
-            f"the `X`, `y` and `sample_weight` that it was fitted on.",
+            "the `X`, `y` and `sample_weight` that it was fitted on.",
             UserWarning,
         )
+    return path
 
 
 def position_of(Cs, C):
-    """Index of `C` on the path."""
+    """Index of `C` on the path of the `Cs`, which it may miss by a rounding.
+
+    Raises
+    ------
+    ValueError
+        If `C` is not on the path.
+    """
     near = np.flatnonzero(np.isclose(Cs, C, rtol=1e-6))
     if near.size == 0:
         raise ValueError(

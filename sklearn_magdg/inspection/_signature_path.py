@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_magdg._words import counted
 from sklearn_magdg.inspection._selector_path import follow_anew, position_of
-from sklearn_magdg.inspection._style import COLOURS, dimension_names, require_matplotlib
+from sklearn_magdg.inspection._style import BESIDE, COLOURS, axes_for, dimension_names
 from sklearn_magdg.signature import SparseSignatureSelector
 
 N_NAMED = len(COLOURS)  # lines that differ by colour
@@ -188,8 +188,18 @@ class SignaturePathDisplay:
         DataFrame
             One row per `C`, the index. Columns `n_dimensions`, where the loss is known `loss` and `standard_error`,
             and the weight of every dimension that the path uses, under its name.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_magdg.inspection import SignaturePathDisplay
+        >>> weights = np.array([[0.0, 0.0, 0.5], [0.0, -0.25, 1.0]])
+        >>> SignaturePathDisplay(np.array([0.1, 1.0]), weights, signature=np.array([1, 2])).frame().reset_index()
+             C  n_dimensions     1    2
+        0  0.1             1  0.00  0.5
+        1  1.0             2 -0.25  1.0
         """
-        columns = {"n_dimensions": (self.weights != 0).sum(axis=1)}
+        columns = {"n_dimensions": self._n_dimensions()}
         if self.cv_losses is not None:
             columns["loss"], columns["standard_error"] = _mean_and_error(self.cv_losses)
         summary = pd.DataFrame(columns, index=pd.Index(self.Cs, name="C"))
@@ -209,20 +219,33 @@ class SignaturePathDisplay:
         SignaturePathDisplay
             Itself.
         """
-        plt = require_matplotlib("SignaturePathDisplay")
-        names = self._names()
-        own_figure = ax is None
-        if own_figure:
-            height = 4.2 if self.cv_losses is None else 5.6
-            _, ax = plt.subplots(figsize=(7.2, height), layout="constrained")
+        names, own_figure = self._names(), ax is None
+        ax = axes_for("SignaturePathDisplay", ax, (7.2, 4.2 if self.cv_losses is None else 5.6))
         self.ax_, self.figure_, self.loss_ax_ = ax, ax.figure, None
-        self._plot_strongest(names)
-        self._plot_others()
+
+        # the strongest of the signature by name, in the order in which their lines end beside the legend
+        at = -1 if self.chosen_C is None else self._nearest(self.chosen_C)
+        by_weight = self.signature[np.argsort(-np.abs(self.weights[at, self.signature]), kind="stable")]
+        strongest = by_weight[:N_NAMED]
+        strongest = strongest[np.argsort(-self.weights[-1, strongest], kind="stable")]
+        for dimension, colour in zip(strongest, COLOURS, strict=False):
+            self.ax_.plot(self.Cs, self.weights[:, dimension], color=colour, linewidth=1.6, label=names[dimension])
+
+        from matplotlib.collections import LineCollection
+
+        used = np.flatnonzero(self.weights.any(axis=0))
+        within, outside = np.setdiff1d(self.signature, strongest), np.setdiff1d(used, self.signature)
+        groups = {"others of the signature": (within, "0.5", 1.2), "outside the signature": (outside, "0.85", 1.1)}
+        for words, (dimensions, colour, layer) in groups.items():
+            if dimensions.size:
+                # one collection draws thousands of lines at once, where as many plots would be slow
+                lines = [np.column_stack([self.Cs, self.weights[:, each]]) for each in dimensions]
+                look = {"colors": colour, "linewidths": 0.8, "zorder": layer}
+                self.ax_.add_collection(LineCollection(lines, **look, label=f"{dimensions.size:,} {words}"))
+
         self._label_axes()
-        if self.cv_losses is not None:
-            self._plot_loss()
         self._plot_choice()
-        self._add_legend()
+        ax.legend(**BESIDE, fontsize="small", title="dimension", alignment="left")  # beside the lines' ends
         if own_figure:
             self.figure_.draw_without_rendering()  # one pass of the layout would cut the labels beneath
         return self
@@ -230,72 +253,62 @@ class SignaturePathDisplay:
     def _names(self):
         return dimension_names(self.feature_names, self.weights.shape[1])
 
-    def _strongest(self):
-        """The named dimensions of the signature, in the order in which their lines end."""
-        at = -1 if self.chosen_C is None else np.argmin(np.abs(self.Cs - self.chosen_C))
-        by_weight = self.signature[np.argsort(-np.abs(self.weights[at, self.signature]), kind="stable")]
-        top = by_weight[:N_NAMED]
-        return top[np.argsort(-self.weights[-1, top], kind="stable")]
+    def _n_dimensions(self):
+        """Number of dimensions in use at every `C` `(n_Cs,)`."""
+        return (self.weights != 0).sum(axis=1)
 
-    def _plot_others(self):
-        from matplotlib.collections import LineCollection
-
-        used, named = np.flatnonzero(self.weights.any(axis=0)), self._strongest()
-        within, outside = np.setdiff1d(self.signature, named), np.setdiff1d(used, self.signature)
-        groups = {"others of the signature": (within, "0.5", 1.2), "outside the signature": (outside, "0.85", 1.1)}
-        for words, (dimensions, colour, layer) in groups.items():
-            if dimensions.size:
-                lines = [np.column_stack([self.Cs, self.weights[:, at]]) for at in dimensions]
-                look = {"colors": colour, "linewidths": 0.8, "zorder": layer}
-                self.ax_.add_collection(LineCollection(lines, **look, label=f"{dimensions.size:,} {words}"))
-
-    def _plot_strongest(self, names):
-        for dimension, colour in zip(self._strongest(), COLOURS, strict=False):
-            self.ax_.plot(self.Cs, self.weights[:, dimension], color=colour, linewidth=1.6, label=names[dimension])
+    def _nearest(self, C):
+        """Position of `C` on the path, which a rounding must not lose."""
+        return np.argmin(np.abs(self.Cs - C))
 
     def _label_axes(self):
+        """Names of the axes, and along the top the number of dimensions in use, at about `N_COUNTS` of the `C`."""
         self.ax_.axhline(0, color="0.3", linewidth=0.8, zorder=0)
         self.ax_.set(xscale="log", xlabel="C (inverse penalty)", ylabel=self.weight_name)
-        self.ax_.autoscale_view()
+        self.ax_.autoscale_view()  # collections of lines do not do it themselves
         self.ax_.margins(x=0.01)
         self.ax_.spines[["top", "right"]].set_visible(False)
+
+        wanted, step = np.linspace(*np.log(self.Cs[[0, -1]]), N_COUNTS, retstep=True)
+        distance = np.abs(np.log(self.Cs)[:, None] - wanted)  # (n_Cs, n_counts)
+        near = distance.min(axis=0) <= step / 3  # else two numbers could overlap
+        at = np.unique(distance.argmin(axis=0)[near])
         counts = self.ax_.secondary_xaxis("top")
-        at = _spread_evenly(self.Cs)
-        counts.set_xticks(self.Cs[at], [f"{n:,}" for n in (self.weights[at] != 0).sum(axis=1)], fontsize="small")
+        counts.set_xticks(self.Cs[at], [f"{n:,}" for n in self._n_dimensions()[at]], fontsize="small")
         counts.set_xticks([], minor=True)
         counts.set_xlabel("number of dimensions", fontsize="small")
         counts.tick_params(length=0)
         counts.spines[:].set_visible(False)
 
-    def _plot_loss(self):
-        mean, error = _mean_and_error(self.cv_losses)
-        self.loss_ax_ = self.ax_.inset_axes(LOSS_PANEL, sharex=self.ax_)
-        self.ax_.set_axes_locator(_AboveLoss(self.ax_))
-        self.ax_.set_xlabel("")
-        self.ax_.tick_params(labelbottom=False)
-        look = {"color": "0.3", "marker": "o", "markersize": 3.5, "linewidth": 1.0, "elinewidth": 0.8}
-        self.loss_ax_.errorbar(self.Cs, mean, yerr=error, **look)
-        self.loss_ax_.set(xlabel="C (inverse penalty)", ylabel=f"cross-validated\n{self.loss_name}")
-        self.loss_ax_.spines[["top", "right"]].set_visible(False)
-
     def _plot_choice(self):
-        panels = [self.ax_] if self.loss_ax_ is None else [self.ax_, self.loss_ax_]
-        lines = {} if self.chosen_C is None else {self.chosen_C: ("chosen", "--")}
+        """The loss beneath the path, where it is known, and through both lines at the chosen `C` and the best one."""
+        marked, panels = {} if self.chosen_C is None else {self.chosen_C: ("chosen", "--")}, [self.ax_]
         if self.cv_losses is not None:
-            best = self.Cs[np.argmin(_mean_and_error(self.cv_losses)[0])]
-            lines.setdefault(best, ("lowest loss", ":"))
-        for (C, (words, dash)), ax in ((each, ax) for each in lines.items() for ax in panels):
-            n_dimensions = np.count_nonzero(self.weights[np.argmin(np.abs(self.Cs - C))])
-            label = f"{words}: C = {C:.3g}\n({counted(n_dimensions, 'dimension')})"
-            ax.axvline(C, color="black", linewidth=1.2, linestyle=dash, label=label)
+            mean, error = _mean_and_error(self.cv_losses)
+            self.loss_ax_ = self.ax_.inset_axes(LOSS_PANEL, sharex=self.ax_)
+            self.ax_.set_axes_locator(_AboveLoss(self.ax_))
+            self.ax_.set_xlabel("")
+            self.ax_.tick_params(labelbottom=False)
+            look = {"color": "0.3", "marker": "o", "markersize": 3.5, "linewidth": 1.0, "elinewidth": 0.8}
+            self.loss_ax_.errorbar(self.Cs, mean, yerr=error, **look)
+            self.loss_ax_.set(xlabel="C (inverse penalty)", ylabel=f"cross-validated\n{self.loss_name}")
+            self.loss_ax_.spines[["top", "right"]].set_visible(False)
+            panels.append(self.loss_ax_)
+            # where both are one it stays the chosen one
+            marked.setdefault(self.Cs[np.argmin(mean)], ("lowest loss", ":"))
 
-    def _add_legend(self):
-        place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}  # beside the lines' ends
-        self.ax_.legend(**place, frameon=False, fontsize="small", title="dimension", alignment="left")
+        for C, (words, dash) in marked.items():
+            n_dimensions = self._n_dimensions()[self._nearest(C)]
+            label = f"{words}: C = {C:.3g}\n({counted(n_dimensions, 'dimension')})"
+            for ax in panels:
+                ax.axvline(C, color="black", linewidth=1.2, linestyle=dash, label=label)
 
 
 class _AboveLoss:
-    """Locator: the part of the place of the axes that the loss beneath leaves to the path."""
+    """Locator: the part of the place of the axes that the loss beneath leaves to the path.
+
+    A locator is asked at every drawing, so that the part follows when the figure or its layout changes.
+    """
 
     def __init__(self, ax):
         self.get_subplotspec = ax.get_subplotspec  # asked for by tight layouts
@@ -312,6 +325,7 @@ def _weights(coefs):
 
 
 def _weight_name(coefs, classes=None):
+    """Label of the axis of the `_weights`; of two classes it says for which one those above 0 speak."""
     if coefs.shape[1] > 1:
         return f"weight (norm over {coefs.shape[1]} classes)"
     return "weight" if classes is None else f"weight (above 0: {classes[-1]})"
@@ -321,11 +335,3 @@ def _mean_and_error(losses):
     """Mean over folds of (n_Cs, n_folds), and its standard error, 0 for one fold."""
     n_folds = losses.shape[1]
     return losses.mean(axis=1), losses.std(axis=1, ddof=min(n_folds - 1, 1)) / np.sqrt(n_folds)
-
-
-def _spread_evenly(Cs):
-    """Indices of about `N_COUNTS` values at equal distances on a log axis."""
-    wanted, step = np.linspace(*np.log(Cs[[0, -1]]), N_COUNTS, retstep=True)
-    distance = np.abs(np.log(Cs)[:, None] - wanted)  # (n_Cs, n_counts)
-    near = distance.min(axis=0) <= step / 3  # else two numbers could overlap
-    return np.unique(distance.argmin(axis=0)[near])

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_magdg.inspection._style import COLOURS, dimension_names, method_styles, require_matplotlib, wrap_to_axes
+from sklearn_magdg.inspection._style import BESIDE, COLOURS, axes_for, dimension_names, method_styles, write_title
 
 # Blue speaks for the first of two classes, vermilion for the second; the sides of 0 say it without colour.
 FIRST_COLOUR, LAST_COLOUR = COLOURS[1:3]
@@ -88,7 +88,7 @@ class SignatureWeightsDisplay:
         if not (hasattr(selector, "coef_") and hasattr(selector, "classes_")):
             raise TypeError(
                 f"SignatureWeightsDisplay needs `coef_` and `classes_`, which {selector!r} lacks; give a fitted "
-                f"SparseSignatureSelector or linear classifier."
+                "SparseSignatureSelector or linear classifier."
             )
         if max_dimensions < 1:
             raise ValueError(f"`max_dimensions` must be at least 1, got {max_dimensions!r}.")
@@ -104,6 +104,15 @@ class SignatureWeightsDisplay:
         DataFrame
             One row per dimension with a weight, the strongest first, by name; one column per class, or one for the
             last of two classes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_magdg.inspection import SignatureWeightsDisplay
+        >>> SignatureWeightsDisplay(np.array([[0.0, -0.5, 0.75]]), ["benign", "malignant"]).frame()
+           malignant
+        2       0.75
+        1      -0.50
         """
         order, classes = self._order(), self.classes if len(self.weights) > 1 else self.classes[-1:]
         return pd.DataFrame(self.weights[:, order].T, index=self._names()[order], columns=list(classes))
@@ -121,15 +130,18 @@ class SignatureWeightsDisplay:
         SignatureWeightsDisplay
             Itself.
         """
-        plt = require_matplotlib("SignatureWeightsDisplay")
         shown, names = self._order()[: self.max_dimensions], self._names()
-        if ax is None:
-            _, ax = plt.subplots(figsize=(5.4, 1.8 + 0.2 * len(shown)), layout="constrained")
+        ax = axes_for("SignatureWeightsDisplay", ax, (5.4, 1.8 + 0.2 * len(shown)))
         self.ax_, self.figure_ = ax, ax.figure
-        if len(self.weights) == 1:
-            self._plot_bars(shown)
-        else:
+        if len(self.weights) > 1:
             self._plot_points(shown)
+        else:
+            weights = self.weights[0, shown]
+            colours = np.where(weights < 0, FIRST_COLOUR, LAST_COLOUR)
+            ax.barh(np.arange(len(shown)), weights, height=0.7, color=colours)
+            # arrows rather than a legend: the side of a bar says its class
+            left, right = f"\N{LEFTWARDS ARROW} {self.classes[0]}", f"{self.classes[1]} \N{RIGHTWARDS ARROW}"
+            ax.set_xlabel(f"{left}     weight     {right}")
         self._label_axes(names[shown])
         return self
 
@@ -141,43 +153,33 @@ class SignatureWeightsDisplay:
         strength = np.abs(self.weights).max(axis=0)
         return np.argsort(-strength, kind="stable")[: np.count_nonzero(strength)]
 
-    def _plot_bars(self, shown):
-        weights = self.weights[0, shown]
-        colours = np.where(weights < 0, FIRST_COLOUR, LAST_COLOUR)
-        self.ax_.barh(np.arange(len(shown)), weights, height=0.7, color=colours)
-        self.ax_.set_xlabel(
-            f"\N{LEFTWARDS ARROW} {self.classes[0]}     weight     {self.classes[1]} \N{RIGHTWARDS ARROW}"
-        )
-
     def _plot_points(self, shown):
-        self.ax_.hlines(np.arange(len(shown)), *_span(self.weights[:, shown]), color="0.8", linewidth=0.8, zorder=0)
-        for name, weights, style in zip(
-            self.classes, self.weights[:, shown], method_styles(len(self.classes)), strict=True
-        ):
-            rows = np.flatnonzero(weights)
+        """A point per class that weighs a dimension, on a line from the smallest to the largest weight and to 0."""
+        rows, weights = np.arange(len(shown)), self.weights[:, shown]
+        ends = np.minimum(weights.min(axis=0), 0), np.maximum(weights.max(axis=0), 0)
+        self.ax_.hlines(rows, *ends, color="0.8", linewidth=0.8, zorder=0)
+        for name, of_class, style in zip(self.classes, weights, method_styles(len(self.classes)), strict=True):
+            weighed = np.flatnonzero(of_class)
             look = style | {"linestyle": "none", "markersize": 6, "alpha": 0.85, "markeredgewidth": 0}
-            self.ax_.plot(weights[rows], rows, **look, label=str(name))
-        self.ax_.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, frameon=False)
+            self.ax_.plot(of_class[weighed], weighed, **look, label=str(name))
+        self.ax_.legend(**BESIDE)
         self.ax_.set_xlabel("weight")
 
     def _label_axes(self, names):
+        """Names of the dimensions, the strongest at the top."""
         self.ax_.axvline(0, color="0.3", linewidth=0.8)
         self.ax_.set_yticks(np.arange(len(names)), names, fontsize="small")
         self.ax_.set(ylim=(len(names) - 0.4, -0.6), ylabel="dimension")
         self.ax_.tick_params(axis="y", length=0)
         self.ax_.locator_params(axis="x", nbins=6)
-        self.ax_.set_title(wrap_to_axes(self.ax_, [self._title()], "medium"), fontsize="medium", loc="left")
+        write_title(self.ax_, self._title())
         self.ax_.spines[["top", "right", "left"]].set_visible(False)
 
     def _title(self):
+        """How many dimensions are left out, and how much they could weigh at most."""
         order = self._order()
         hidden = order[self.max_dimensions :]
         if not hidden.size:
             return f"all {len(order):,} dimensions with a weight"
         largest = np.abs(self.weights[:, hidden]).max()
         return f"{self.max_dimensions:,} of {len(order):,} dimensions; the others weigh at most {largest:.2g}"
-
-
-def _span(weights):
-    """From the smallest to the largest weight of every dimension, 0 included."""
-    return np.minimum(weights.min(axis=0), 0), np.maximum(weights.max(axis=0), 0)

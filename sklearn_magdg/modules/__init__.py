@@ -34,6 +34,9 @@ from sklearn_magdg.modules._dcgan_players import build_discriminator as build_di
 from sklearn_magdg.modules._dcgan_players import build_generator as build_generator
 from sklearn_magdg.modules._encoder import feature_encoder as feature_encoder
 from sklearn_magdg.modules._encoder import image_encoder as image_encoder
+from sklearn_magdg.modules._grad_cam import grad_cam as grad_cam
+from sklearn_magdg.modules._grad_cam import last_map_layer as last_map_layer
+from sklearn_magdg.modules._grad_cam import upsample as upsample
 from sklearn_magdg.modules._losses import Objective, weighted_mean
 from sklearn_magdg.modules._penalties import EMBEDDING_PENALTIES, PENALTIES, GroupDRO, coral, mmd, vrex
 from sklearn_magdg.modules._random_features import MeanOverTurns, RandomFeatures

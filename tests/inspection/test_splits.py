@@ -60,6 +60,12 @@ def test_columns_are_patients_by_class_and_rows_magnifications_in_numeric_order(
     np.testing.assert_array_equal(np.diff(display.ax_.get_yticks(minor=True)), [1, 1, 2, 1, 1])  # a gap between folds
 
 
+def test_magnifications_that_are_numbers_are_written_like_names():
+    numbers = np.array([int(name[:-1]) for name in MAGNIFICATION])
+    rows = draw(KFold(2), magnification=numbers).ax_.get_yticklabels(minor=True)
+    assert [text.get_text() for text in rows] == ["40X", "100X", "200X"] * 2
+
+
 def test_a_patient_of_two_classes_stands_with_that_of_most_of_its_samples():
     y = Y.copy()
     y[np.flatnonzero(PATIENT == "p0")[0]] = "benign"

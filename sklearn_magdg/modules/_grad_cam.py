@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch.nn import functional as F
 
-from sklearn_magdg.modules import ImageInput
+from sklearn_magdg.modules._backbones import ImageInput
 
 
 def grad_cam(module, images, target, layer):
@@ -44,10 +44,14 @@ def grad_cam(module, images, target, layer):
     R. R. Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization", ICCV
     2017, eq. 1 and 2.
     """
-    outputs = []
+    size, outputs = images.shape[1:3], []
 
     def cut(_layer, _inputs, output):
-        _refuse_no_map(layer, output, images.shape[1:3])
+        if _channel_axis(_shape(output), size) is None:
+            raise ValueError(
+                f"`layer` must give maps (n, channels, height, width) of more than one place, {layer!r} gives "
+                f"{_shape(output) or type(output).__name__}; name an earlier one, or leave it out."
+            )
         outputs.append(output.detach().requires_grad_())  # a leaf, so that nothing before it need have gradients
         return outputs[-1].clone()  # what follows may work in place
 
@@ -55,51 +59,52 @@ def grad_cam(module, images, target, layer):
         logits = module(images).class_logits
         # samples do not mix in eval mode: the gradient of the sum is that of each
         gradient = _gradient(logits.gather(1, target[:, None]).sum(), outputs, layer)
-    axis = _channel_axis(gradient.shape, images.shape[1:3])
+    axis = _channel_axis(gradient.shape, size)
     weights = gradient.movedim(axis, 1).mean(dim=(2, 3), keepdim=True)  # (n, k, h, w) -> (n, k, 1, 1)
     return (weights * outputs[-1].detach().movedim(axis, 1)).sum(1).relu()
 
 
 def upsample(maps, size):
-    """Maps (n, h, w) at the `size` of the images, bilinearly."""
+    """Maps (n, h, w) at the `size` (height, width) of the images, bilinearly between the centres of their cells."""
     return F.interpolate(maps[:, None], size=tuple(size), mode="bilinear", align_corners=False)[:, 0]
 
 
 def last_map_layer(module, images):
     """Name within ``module.encoder`` of the last layer whose output still tells places of the image apart.
 
-    Where a whole stage ends with that layer, it is the name of the stage.
+    Where a whole stage ends with that layer, it is the name of the stage. The module is run on the first image alone
+    and left as it was.
 
     Raises
     ------
     ValueError
         If there is none, or if tokens, which do not say where they stand, come after it.
     """
-    shapes = _output_shapes(module, images[:1])
-    for name, shape in reversed(shapes):
+    size = images.shape[1:3]
+    for name, shape in reversed(_output_shapes(module, images[:1])):
         if len(shape) == 3:
             raise ValueError(
                 "ClassActivationDisplay needs maps (n, channels, height, width), and the class is read from tokens, "
                 f"those {shape} of {name!r}, which do not say where they stand; choose a convolutional `backbone` such "
                 "as 'resnet18', or name a `layer` with maps."
             )
-        if _channel_axis(shape, images.shape[1:3]) is not None:
+        if _channel_axis(shape, size) is not None:
             return name
     raise ValueError(
         f"ClassActivationDisplay needs a layer with maps (n, channels, height, width) of more than one place, and this "
-        f"net has none for images of {tuple(images.shape[1:3])}; choose a convolutional `backbone` or larger images."
+        f"net has none for images of {tuple(size)}; choose a convolutional `backbone` or larger images."
     )
 
 
 def _output_shapes(module, images):
-    """Name and output shape, () for other than tensors, of the encoder's layers in the order in which they finish.
+    """Name and output shape of the encoder's layers, in the order in which they finish: a stage after its last layer.
 
     The input layer is left out, since its maps are the image itself.
     """
     shapes, hooks = [], []
 
     def note(name):
-        return lambda _layer, _inputs, output: shapes.append((name, tuple(getattr(output, "shape", ()))))
+        return lambda _layer, _inputs, output: shapes.append((name, _shape(output)))
 
     try:
         for name, layer in module.encoder.named_modules():
@@ -115,7 +120,7 @@ def _output_shapes(module, images):
 
 @contextmanager
 def _in_eval_mode(module):
-    """Eval mode inside; outside every part is in the mode that it was in."""
+    """Eval mode inside; outside every part is in the mode that it was in, which need not be that of the whole."""
     modes = [(part, part.training) for part in module.modules()]
     try:
         yield module.eval()
@@ -125,6 +130,7 @@ def _in_eval_mode(module):
 
 
 def _find(encoder, layer):
+    """The part of the encoder with that name, or with that second name, where a part stands in two places."""
     parts = {name: part for name, part in encoder.named_modules(remove_duplicate=False) if name}
     if layer not in parts:
         near = difflib.get_close_matches(layer, parts, n=3) or list(parts)[-3:]
@@ -133,6 +139,7 @@ def _find(encoder, layer):
 
 
 def _gradient(score, outputs, layer):
+    """Gradient of `score` at the last of the `outputs` of the layer, of its shape."""
     gradient = None
     if outputs and score.requires_grad:
         (gradient,) = torch.autograd.grad(score, outputs[-1], allow_unused=True)
@@ -144,13 +151,9 @@ def _gradient(score, outputs, layer):
     return gradient
 
 
-def _refuse_no_map(layer, output, size):
-    shape = tuple(getattr(output, "shape", ()))
-    if _channel_axis(shape, size) is None:
-        raise ValueError(
-            f"`layer` must give maps (n, channels, height, width) of more than one place, {layer!r} gives "
-            f"{shape or type(output).__name__}; name an earlier one, or leave it out."
-        )
+def _shape(output):
+    """Shape of what a layer gives, () where that is no tensor."""
+    return tuple(getattr(output, "shape", ()))
 
 
 def _channel_axis(shape, size):

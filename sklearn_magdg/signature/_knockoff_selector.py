@@ -100,10 +100,11 @@ class KnockoffSignatureSelector(HalfSampleSelector):
     --------
     >>> import numpy as np
     >>> from sklearn_magdg.signature import KnockoffSignatureSelector
-    >>> X = np.random.default_rng(0).normal(size=(200, 12))
-    >>> y = np.where(X[:, :4].sum(axis=1) > 0, "malignant", "benign")
-    >>> selector = KnockoffSignatureSelector(fdr=0.3, n_resamples=20, random_state=0).fit(X, y)
+    >>> X = np.random.default_rng(0).normal(size=(200, 20))
+    >>> y = np.where(X[:, :5].sum(axis=1) > 0, "malignant", "benign")
+    >>> selector = KnockoffSignatureSelector(fdr=0.2, n_resamples=20, random_state=0).fit(X, y)
     >>> selector.signature_, selector.threshold_
+    (array([0, 1, 2, 3, 4]), 0.9)
     """
 
     _parameter_constraints = {

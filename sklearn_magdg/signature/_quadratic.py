@@ -76,7 +76,7 @@ class Quadratic:
         return moved / np.einsum("kki->", self.curvature)
 
     def cover(self, block, classes, slots):
-        """Take further coefficients in, behind those that are there: G grows by a border, at the curvature of before."""
+        """Take further coefficients in, behind those that are there: G grows by a border, of the same curvature."""
         known = np.isin(classes * block.shape[1] + slots, self.classes * block.shape[1] + self.slots)
         if known.all():
             return

@@ -272,7 +272,7 @@ class SparseSignatureSelector(SignatureSelector):
         return rows
 
     def _store(self, pooled, fits):
-        """Keep what was fitted: on all samples, and what the `fits` of single magnifications share, if there are any."""
+        """Keep what was fitted on all samples, and what the `fits` of single magnifications share, if there are any."""
         self._strongest_alone = pooled.strongest_alone  # its weights do not lie on the path
         self.C_, self.coef_, self.intercept_, self.n_iter_ = pooled.C, pooled.coef, pooled.intercept, pooled.n_iter
         self.signature_ = pooled.signature

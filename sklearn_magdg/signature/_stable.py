@@ -1,6 +1,7 @@
 """A scikit-learn selector of the dimensions that half-samples of patients agree on, with error control."""
 
 import warnings
+from functools import wraps
 from numbers import Real
 
 import numpy as np
@@ -12,6 +13,25 @@ from sklearn_magdg.signature._error_control import BOUNDS, expected_false_positi
 from sklearn_magdg.signature._half_samples import HalfSampleSelector
 
 DEFAULT_MAX_FALSE_POSITIVES = 1.0
+
+
+def _refuse_fdr(init):
+    """`init`, which also says where `fdr` has gone.
+
+    A wrapper, since scikit-learn takes every name in the signature for a parameter that can be set: this one must be
+    in neither `get_params` nor a clone.
+    """
+
+    @wraps(init)
+    def refusing(self, *args, **parameters):
+        if "fdr" in parameters:
+            raise TypeError(
+                f"StableSignatureSelector has no `fdr`: the share of false positives is controlled by "
+                f"KnockoffSignatureSelector(fdr={parameters['fdr']!r}), their number here by `max_false_positives`."
+            )
+        init(self, *args, **parameters)
+
+    return refusing
 
 
 class StableSignatureSelector(HalfSampleSelector):
@@ -116,6 +136,7 @@ class StableSignatureSelector(HalfSampleSelector):
         "bound": [StrOptions(set(BOUNDS))],
     }
 
+    @_refuse_fdr
     def __init__(
         self,
         threshold=0.6,
@@ -130,16 +151,7 @@ class StableSignatureSelector(HalfSampleSelector):
         tol=1e-4,
         n_jobs=None,
         random_state=None,
-        **unknown,
     ):
-        # scikit-learn leaves ** out of the parameters, as it should: this is to say where `fdr` has gone
-        if "fdr" in unknown:
-            raise TypeError(
-                f"StableSignatureSelector has no `fdr`: the share of false positives is controlled by "
-                f"KnockoffSignatureSelector(fdr={unknown['fdr']!r}), their number here by `max_false_positives`."
-            )
-        if unknown:
-            raise TypeError(f"StableSignatureSelector got an unexpected keyword argument {next(iter(unknown))!r}.")
         self.threshold = threshold
         self.n_resamples = n_resamples
         self.max_features = max_features

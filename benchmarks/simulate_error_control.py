@@ -1,4 +1,4 @@
-"""False positives of StableSignatureSelector where the truth is known, beside what its bounds promise.
+"""False positives of stable and knockoff selectors where the truth is known, beside what they promise.
 
 A simulated study has 100 patients of 2 images and 150 dimensions, four fifths of whose variance is the patient's. The
 class of a patient follows from 5 dimensions. The others are noise: independent (exchangeable, as the bounds assume), or
@@ -12,17 +12,20 @@ import argparse
 import warnings
 
 import numpy as np
+from sklearn.base import clone
 
-from sklearn_magdg.signature import StableSignatureSelector
+from sklearn_magdg.signature import KnockoffSignatureSelector, StableSignatureSelector
 
 N_PATIENTS, N_IMAGES, N_FEATURES, N_TRUE, N_SHADOWS = 100, 2, 150, 5, 9
 PATIENT_SHARE = 0.8
 METHODS = {
-    "meinshausen-buhlmann": {"bound": "meinshausen-buhlmann"},
-    "meinshausen-buhlmann, weakness 0.5": {"bound": "meinshausen-buhlmann", "weakness": 0.5},
-    "unimodal": {"bound": "unimodal"},
-    "r-concave": {"bound": "r-concave"},
-    "knockoffs, fdr 0.3": {"fdr": 0.3},
+    "meinshausen-buhlmann": StableSignatureSelector(bound="meinshausen-buhlmann", n_resamples=20),
+    "meinshausen-buhlmann, weakness 0.5": StableSignatureSelector(
+        bound="meinshausen-buhlmann", weakness=0.5, n_resamples=20
+    ),
+    "unimodal": StableSignatureSelector(bound="unimodal", n_resamples=20),
+    "r-concave": StableSignatureSelector(bound="r-concave", n_resamples=20),
+    "knockoffs, fdr 0.3": KnockoffSignatureSelector(fdr=0.3, n_resamples=20),
 }
 HEADER = (
     "| noise | halved | selection | q | mean false positives (SE) | promised | mean share of false positives (SE) "
@@ -54,14 +57,15 @@ def print_row(correlated, by_patient, name, n_seeds):
     counts = []
     for seed in range(n_seeds):
         X, y, patient = study(seed, correlated)
-        selector = StableSignatureSelector(n_resamples=20, random_state=seed, **METHODS[name])
+        selector = clone(METHODS[name]).set_params(random_state=seed)
         counts.append(false_and_true(selector.fit(X, y, patient=patient if by_patient else None)))
     mean, error = np.mean(counts, axis=0), np.std(counts, axis=0, ddof=1) / np.sqrt(n_seeds)
-    bound = f"{selector.expected_false_positives_:.2f}" if selector.fdr is None else ""
+    by_share = isinstance(selector, KnockoffSignatureSelector)
+    promised = ("", selector.fdr) if by_share else (f"{selector.expected_false_positives_:.2f}", "")
     print(
         f"| {'correlated' if correlated else 'independent'} | {'patients' if by_patient else 'images'} | {name} "
-        f"| {selector.max_features_} | {mean[0]:.2f} ({error[0]:.2f}) | {bound} | {mean[1]:.2f} ({error[1]:.2f}) "
-        f"| {selector.fdr or ''} | {mean[2]:.2f} |",
+        f"| {selector.max_features_} | {mean[0]:.2f} ({error[0]:.2f}) | {promised[0]} | {mean[1]:.2f} ({error[1]:.2f}) "
+        f"| {promised[1]} | {mean[2]:.2f} |",
         flush=True,
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_magdg.inspection import SelectionProbabilityDisplay
-from sklearn_magdg.signature import SparseSignatureSelector, StableSignatureSelector
+from sklearn_magdg.signature import KnockoffSignatureSelector, SparseSignatureSelector, StableSignatureSelector
 
 TRUE = np.arange(10)
 patient = np.repeat(np.arange(120), 4)
@@ -43,15 +43,16 @@ _ = SelectionProbabilityDisplay.from_estimator(stable)
 
 # %%
 # Is that so on average? Five other studies: the fewer false dimensions are allowed, the more true ones are missed.
-# `fdr` allows a share of the signature instead of a number, found with decoys (knockoffs) that every dimension has to
-# beat; these resemble the dimensions as far as their covariance is known, so that the share is only about right.
+# KnockoffSignatureSelector allows a share of the signature instead of a number, by decoys (knockoffs) that every
+# dimension has to beat; these resemble the dimensions as far as their covariance is known, so that the share is only
+# about right.
 selectors = {
     "lowest cross-validated loss": sparse,
     "stable, 1 false dimension allowed": stable,
     "stable, 5 false dimensions allowed": StableSignatureSelector(
         n_resamples=50, max_false_positives=5, random_state=0
     ),
-    "knockoffs, a share of 0.2 allowed": StableSignatureSelector(n_resamples=50, fdr=0.2, random_state=0),
+    "knockoffs, a share of 0.2 allowed": KnockoffSignatureSelector(fdr=0.2, n_resamples=50, random_state=0),
 }
 counts = {}
 for name, selector in selectors.items():

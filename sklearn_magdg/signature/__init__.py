@@ -1,6 +1,7 @@
 """The few embedding dimensions that matter, and how far they agree."""
 
 from sklearn_magdg.signature._alignment import ProcrustesAlignment, match_dimensions
+from sklearn_magdg.signature._knockoff_selector import KnockoffSignatureSelector
 from sklearn_magdg.signature._overlap import (
     expected_jaccard,
     jaccard_matrix,
@@ -17,6 +18,7 @@ from sklearn_magdg.signature._selector import SparseSignatureSelector
 from sklearn_magdg.signature._stable import StableSignatureSelector
 
 __all__ = [
+    "KnockoffSignatureSelector",
     "ProcrustesAlignment",
     "SparseSignatureSelector",
     "StableSignatureSelector",

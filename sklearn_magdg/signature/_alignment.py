@@ -92,8 +92,14 @@ class ProcrustesAlignment(BaseEstimator):
         ValueError
             If the embeddings are not finite matrices of one shape, of at least two images.
         """
-        embedding, reference = self._check(embedding, reference)
-        self.n_features_in_ = embedding.shape[1]
+        embedding, reference = _check_same_images(embedding, reference, same_dimensions=True)
+        n_images, self.n_features_in_ = embedding.shape
+        if n_images <= self.n_features_in_:
+            warnings.warn(
+                f"{n_images} images in {self.n_features_in_} dimensions can be rotated onto each other whatever the "
+                "encoders: align on more images than dimensions, or fewer dimensions (PCA).",
+                UserWarning,
+            )
         self.mean_, self.reference_mean_ = embedding.mean(axis=0), reference.mean(axis=0)
         centred, wanted = embedding - self.mean_, reference - self.reference_mean_
         self.rotation_, _ = orthogonal_procrustes(centred, wanted)
@@ -123,7 +129,8 @@ class ProcrustesAlignment(BaseEstimator):
         embedding = check_array(embedding, dtype=np.float64, input_name="embedding")
         if embedding.shape[1] != self.n_features_in_:
             raise ValueError(
-                f"The embedding has {embedding.shape[1]} dimensions, the aligned encoder's has {self.n_features_in_}."
+                f"`embedding` has {embedding.shape[1]} dimensions, the aligned encoder's {self.n_features_in_}: give "
+                "embeddings of that encoder."
             )
         return self.scale_ * (embedding - self.mean_) @ self.rotation_ + self.reference_mean_
 
@@ -149,22 +156,9 @@ class ProcrustesAlignment(BaseEstimator):
             As `fit`.
         """
         rotated = self.transform(embedding)
-        _, reference = _check_same_images(embedding, reference)
-        _check_same_dimensions(rotated, reference)
+        _, reference = _check_same_images(embedding, reference, same_dimensions=True)
         total = np.sum((reference - self.reference_mean_) ** 2)
         return float(1 - np.sum((rotated - reference) ** 2) / total) if total else float("nan")
-
-    def _check(self, embedding, reference):
-        embedding, reference = _check_same_images(embedding, reference)
-        _check_same_dimensions(embedding, reference)
-        n_images, n_features = embedding.shape
-        if n_images <= n_features:
-            warnings.warn(
-                f"{n_images} images in {n_features} dimensions can be rotated onto each other whatever the encoders: "
-                "align on more images than dimensions, or fewer dimensions (PCA).",
-                UserWarning,
-            )
-        return embedding, reference
 
 
 def match_dimensions(embedding, reference):
@@ -225,13 +219,13 @@ def match_dimensions(embedding, reference):
     correlations = _standardise(embedding).T @ _standardise(reference) / len(embedding)
     rows, columns = linear_sum_assignment(np.abs(correlations), maximize=True)
     matched, correlation = np.full(embedding.shape[1], -1), np.zeros(embedding.shape[1])
-    matched[rows] = columns
+    matched[rows] = columns  # in order and all of them, unless the reference has fewer dimensions
     correlation[rows] = np.clip(correlations[rows, columns], -1, 1)
     return DimensionMatch(matched, correlation)
 
 
 def _standardise(embedding):
-    """Columns of mean 0 and variance 1; constant ones are 0."""
+    """Columns of mean 0 and variance 1; constant ones are 0, and so correlate with nothing."""
     constant = embedding.min(axis=0) == embedding.max(axis=0)
     # The squares of numbers below 1e-154 are 0, those of numbers above 1e154 infinite.
     embedding = embedding / np.where(constant, 1, np.abs(embedding).max(axis=0))
@@ -239,21 +233,19 @@ def _standardise(embedding):
     return np.where(constant, 0, (embedding - embedding.mean(axis=0)) / spread)
 
 
-def _check_same_images(embedding, reference):
+def _check_same_images(embedding, reference, *, same_dimensions=False):
+    """Both as float64 matrices of at least two rows, as many on both sides; a rotation also needs as many columns."""
     embedding = check_array(embedding, dtype=np.float64, ensure_min_samples=2, input_name="embedding")
     reference = check_array(reference, dtype=np.float64, ensure_min_samples=2, input_name="reference")
     if len(embedding) != len(reference):
         raise ValueError(
-            f"Both encoders must embed the same images, row by row; got {len(embedding)} rows of the embedding and "
-            f"{len(reference)} of the reference."
+            f"Both encoders must embed the same images, row by row; got {len(embedding)} rows of `embedding` and "
+            f"{len(reference)} of `reference`."
         )
-    return embedding, reference
-
-
-def _check_same_dimensions(embedding, reference):
-    if embedding.shape[1] != reference.shape[1]:
+    if same_dimensions and embedding.shape[1] != reference.shape[1]:
         raise ValueError(
-            f"A rotation needs as many dimensions on both sides, got {embedding.shape[1]} for the embedding and "
-            f"{reference.shape[1]} for the reference: bring the larger to the smaller by PCA, or use "
+            f"A rotation needs as many dimensions on both sides, got {embedding.shape[1]} for `embedding` and "
+            f"{reference.shape[1]} for `reference`: bring the larger to the smaller by PCA, or use "
             "`match_dimensions`."
         )
+    return embedding, reference

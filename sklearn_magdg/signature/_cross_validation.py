@@ -9,68 +9,55 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_magdg.cohort import split_with_metadata
-from sklearn_magdg.signature._newton import log_partition
+from sklearn_magdg.signature._loss import LOSSES
 from sklearn_magdg.signature._path import complaint, follow
 
 DEFAULT_FOLDS = 5
 
 
 def make_splits(cv, rows, random_state):
-    """Pairs of train and test; a number of folds, or None, is stratified by class and disjoint in patients."""
+    """Pairs of train and test positions.
+
+    A number of folds, or None, is stratified by class and disjoint in patients. A splitter gets labels and
+    magnifications as they were given, and patients as codes; folds of it that share a patient warn.
+    """
+    patient = None if rows.patient is None else rows.patient.codes
     if cv is None or isinstance(cv, Integral):
-        return _deal(rows, default_n_folds(rows) if cv is None else int(cv), random_state)
-    labels = rows.classes[rows.y]
-    splits = list(split_with_metadata(check_cv(cv), rows.X, labels, rows.patient, rows.magnification))
-    if rows.patient is not None:
-        _warn_shared_patients(splits, rows.patient)
-    return splits
-
-
-def _deal(rows, n_folds, random_state):
-    """Folds of the samples that have weight: one without is left out, not a place in a fold."""
-    sizes = units_by_class(rows)
-    if n_folds > min(sizes.values()):
-        raise ValueError(
-            f"`cv={n_folds}` needs {n_folds} {unit_name(rows)} in every class{rows.where}, got {sizes}; use fewer "
-            f"folds."
-        )
-    folds = StratifiedKFold if rows.patient is None else StratifiedGroupKFold
-    folds = folds(n_folds, shuffle=random_state is not None, random_state=random_state)
-    kept = np.flatnonzero(rows.weight)
-    groups = None if rows.patient is None else rows.patient[kept]
-    return [(kept[train], kept[test]) for train, test in folds.split(kept, rows.y[kept], groups)]
-
-
-def default_n_folds(rows):
-    """5 folds, or as many as the smallest class has samples (patients)."""
-    sizes = units_by_class(rows)
-    if min(sizes.values()) < 2:
-        raise ValueError(
-            f'`C="cv"` needs at least 2 {unit_name(rows)} in every class{rows.where}, got {sizes}; give a number for '
-            f"`C` instead."
-        )
-    return min(DEFAULT_FOLDS, *sizes.values())
-
-
-def unit_name(rows):
-    return "samples" if rows.patient is None else "patients"
-
-
-def units_by_class(rows):
-    """Number of samples (patients) with weight by label."""
-    unit = np.arange(len(rows.y)) if rows.patient is None else rows.patient
-    sizes = [len(np.unique(unit[(rows.y == code) & (rows.weight > 0)])) for code in range(len(rows.classes))]
-    return dict(zip(rows.classes.tolist(), sizes, strict=True))
-
-
-def _warn_shared_patients(splits, patient):
-    n_leaking = sum(np.isin(patient[test], patient[train]).any() for train, test in splits)
+        return _stratified_folds(rows, patient, cv, random_state)
+    codes, classes = rows.label
+    magnification = None if rows.magnification is None else rows.magnification.values()
+    splits = list(split_with_metadata(check_cv(cv), rows.X, classes[codes], patient, magnification))
+    n_leaking = 0 if patient is None else sum(np.isin(patient[test], patient[train]).any() for train, test in splits)
     if n_leaking:
         warnings.warn(
             f"{n_leaking} of {len(splits)} folds of `cv` have a patient on both sides, which favours dimensions that "
             f"recognise patients; give a number of folds, or a splitter by patients.",
             UserWarning,
         )
+    return splits
+
+
+def _stratified_folds(rows, patient, n_folds, random_state):
+    """Folds of the samples that have weight: one without is left out, not a place in a fold.
+
+    None is 5 folds, or as many as the smallest class has samples (patients).
+    """
+    codes, classes = rows.label
+    unit, unit_name = (np.arange(len(rows)), "samples") if patient is None else (patient, "patients")
+    n_units = [len(np.unique(unit[(codes == code) & (rows.weight > 0)])) for code in range(len(classes))]
+    if min(n_units) < (2 if n_folds is None else n_folds):
+        asked, way_out = f"`cv={n_folds}` needs {n_folds}", "use fewer folds"
+        if n_folds is None:
+            asked, way_out = '`C="cv"` needs at least 2', "give a number for `C` instead"
+        sizes = dict(zip(classes.tolist(), n_units, strict=True))
+        raise ValueError(f"{asked} {unit_name} in every class{rows.where}, got {sizes}; {way_out}.")
+
+    n_folds = min(DEFAULT_FOLDS, *n_units) if n_folds is None else int(n_folds)
+    folds = StratifiedKFold if patient is None else StratifiedGroupKFold
+    folds = folds(n_folds, shuffle=random_state is not None, random_state=random_state)
+    kept = np.flatnonzero(rows.weight)
+    groups = None if patient is None else patient[kept]
+    return [(kept[train], kept[test]) for train, test in folds.split(kept, codes[kept], groups)]
 
 
 def cross_validated_losses(rows, Cs, splits, *, scoring, standardize, tol, max_iter, n_jobs):
@@ -78,6 +65,16 @@ def cross_validated_losses(rows, Cs, splits, *, scoring, standardize, tol, max_i
 
     A fold has fewer samples than the whole: there C is multiplied by the ratio of their weights, so that the penalty
     per sample is the same.
+
+    Raises
+    ------
+    ValueError
+        If a fold trains without a class, or tests on samples without weight.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Once for all folds that did not converge, with the words of the first.
     """
     # Workers get X itself, which joblib shares, and take their rows of it there.
     outcomes = Parallel(n_jobs=n_jobs)(
@@ -85,18 +82,28 @@ def cross_validated_losses(rows, Cs, splits, *, scoring, standardize, tol, max_i
         for train, test in splits
     )
     losses, complaints = zip(*outcomes, strict=True)
-    _warn_not_converged([each for each in complaints if each], len(splits))
+    complaints = [each for each in complaints if each]
+    if complaints:
+        warnings.warn(f"In {len(complaints)} of {len(splits)} folds of `cv`: {complaints[0]}", ConvergenceWarning)
     return np.column_stack(losses)
 
 
 def _fold_losses(rows, train, test, Cs, loss, standardize, tol, max_iter):
-    """Losses (n_Cs,) and, in words, what did not converge."""
-    train, test = rows.subset(train), rows.subset(test)
-    _check_fold(train, test)
+    """Losses (n_Cs,) and, in words, what did not converge: a process that works for another cannot warn there."""
+    train, test = rows.take(train), rows.take(test)
+    missing = train.missing_classes()
+    if missing:
+        raise ValueError(
+            f"A fold of `cv` trains without class {missing}{train.where}; use fewer folds, or a number for `C`."
+        )
+    if not test.weight.any():
+        raise ValueError(f"A fold of `cv` tests on samples without weight{test.where}; leave these samples out.")
+
     fold_Cs = Cs * (rows.weight.sum() / train.weight.sum())
     if standardize:
         scaler = train.scaler()
-        train, test = (each._replace(X=scaler.transform(each.X, copy=False)) for each in (train, test))
+        # in place: `take` has made copies of the rows already
+        train, test = (each.replace(X=scaler.transform(each.X, copy=False)) for each in (train, test))
     path = follow(train.model(), fold_Cs, tol=tol, max_iter=max_iter)
     scores = np.einsum("nd,ckd->cnk", test.X, path.coefs, optimize=True) + path.intercepts[:, None]
     indicators = test.indicators()
@@ -104,36 +111,11 @@ def _fold_losses(rows, train, test, Cs, loss, standardize, tol, max_iter):
     return losses, complaint(path, tol, max_iter)
 
 
-def _check_fold(train, test):
-    if train.missing_classes():
-        raise ValueError(
-            f"A fold of `cv` trains without class {train.missing_classes()}{train.where}; use fewer folds, or a number "
-            f"for `C`."
-        )
-    if not test.weight.any():
-        raise ValueError(f"A fold of `cv` tests on samples without weight{test.where}; leave these samples out.")
-
-
-def _warn_not_converged(complaints, n_folds):
-    if complaints:
-        warnings.warn(f"In {len(complaints)} of {n_folds} folds of `cv`: {complaints[0]}", ConvergenceWarning)
-
-
-def _log_losses(scores, indicators):
-    """Negative log-likelihood per sample under scores (n, k)."""
-    return log_partition(scores)[:, 0] - np.sum(indicators * scores, axis=1)
-
-
-def _squared_errors(scores, indicators):
-    """Squared distance of the probabilities to the outcome per sample; two classes count one of them."""
-    return np.sum((np.exp(scores - log_partition(scores)) - indicators) ** 2, axis=1)
-
-
-LOSSES = {"neg_log_loss": _log_losses, "neg_brier_score": _squared_errors}
-
-
 def choose(losses, one_se):
-    """Index of the C with the lowest mean, or of the smallest C within one standard error of it."""
+    """Index of the C with the lowest mean loss (n_Cs, n_folds), or of the smallest C within one error of it.
+
+    The error is the standard error of the lowest mean, std / sqrt(n_folds); one fold has none.
+    """
     mean = losses.mean(axis=1)
     best = int(np.argmin(mean))
     n_folds = losses.shape[1]

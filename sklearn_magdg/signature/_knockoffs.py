@@ -34,12 +34,9 @@ def gaussian_knockoffs(X, patient, rng):
     """
     knockoffs = X.copy()
     varying = X.var(axis=0) > 0.5  # standardised, a column of 0.1 is not exactly 0 but some 1e-16
-    if varying.any():
-        knockoffs[:, varying] = _draw(X[:, varying], patient, rng)
-    return knockoffs
-
-
-def _draw(X, patient, rng):
+    if not varying.any():
+        return knockoffs
+    X = X[:, varying]
     eigenvalues, axes = np.linalg.eigh(ledoit_wolf(X, assume_centered=True)[0])
     s = min(1.0, 2 * eigenvalues[0])
     # rounding can leave the variance along the axis of the smallest eigenvalue a little below 0
@@ -47,7 +44,8 @@ def _draw(X, patient, rng):
     shared = intraclass_correlation(X, patient)
     of_patient, of_sample = rng.normal(size=(patient.max() + 1, X.shape[1])), rng.normal(size=X.shape)
     noise = np.sqrt(shared) * of_patient[patient] + np.sqrt(1 - shared) * of_sample
-    return (X @ axes * (1 - s / eigenvalues) + noise * spread) @ axes.T
+    knockoffs[:, varying] = (X @ axes * (1 - s / eigenvalues) + noise * spread) @ axes.T
+    return knockoffs
 
 
 def intraclass_correlation(X, patient):
@@ -56,11 +54,21 @@ def intraclass_correlation(X, patient):
     np.add.at(sums, patient, X)
     sizes = np.bincount(patient)
     n_products = np.sum(sizes * (sizes - 1)) * X.shape[1]
+    # the square of a patient's sum holds the products of all pairs, and of every sample with itself
     return np.clip((np.sum(sums**2) - np.sum(X**2)) / max(n_products, 1), 0, 1)
 
 
 def knockoff_threshold(statistics, fdr):
-    """Smallest t > 0 with (1 + #{W <= -t}) / #{W >= t} at most `fdr`: knockoff+; infinite if there is none."""
+    """Smallest t > 0 with (1 + #{W <= -t}) / #{W >= t} at most `fdr`: knockoff+; infinite if there is none.
+
+    A false dimension is as likely to lose as to win, so that those below -t estimate the false ones above t; the 1 is
+    what makes the mean share of false ones, and not one near it, at most `fdr` [1]_.
+
+    References
+    ----------
+    .. [1] R. F. Barber, E. Candes, "Controlling the false discovery rate via knockoffs", Annals of Statistics 43(5),
+       2015, theorem 2.
+    """
     allowed = fdr * (1 + 1e-9)  # 0.29 x 100 is a little less than 29
     for t in np.unique(np.abs(statistics[statistics != 0])):
         if 1 + np.sum(statistics <= -t) <= allowed * np.sum(statistics >= t):

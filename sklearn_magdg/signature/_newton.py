@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklearn_magdg.signature._columns import Columns, blas_threads, left_product, product
+from sklearn_magdg.signature._loss import log_losses, probabilities
 from sklearn_magdg.signature._quadratic import Quadratic, optimality_misses
 
 # A saturated sample has no curvature; this floor keeps the quadratic model bounded on separable data.
@@ -21,42 +22,65 @@ class LinearModel:
 
     `X` is used as it comes: not copied unless samples have no weight, in any order, in single or double precision.
     Coefficients stand in the order of `columns.feature`, those of features that are not in there yet behind.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+        Features, as given: not centred, not scaled.
+    Y : ndarray of shape (n, k)
+        Indicators; k is 1 for two classes.
+    weight : ndarray of shape (n,)
+        At least 0; every class has some.
+
+    Attributes
+    ----------
+    coef, intercept, scores : ndarrays of shape (k, p), (k,) and (n, k)
+        Where the model stands; at first at the best intercept without coefficients. Of centred features.
+    residual : ndarray of shape (n, k)
+        Gradient of the loss by the scores.
+    null_gradient : ndarray of shape (k, p)
+        Gradient by the coefficients of all features, where all are 0.
+    quadratic : Quadratic or None
+        The quadratic model that is in use, and `precision` that of its products.
     """
 
     def __init__(self, X, Y, weight):
         kept = weight > 0
         if not kept.all():
             X, Y, weight = X[kept], Y[kept], weight[kept]
-        self.Y, self.weight = Y, weight  # (n, k), (n,)
-        intercept = _null_intercept(np.average(Y, axis=0, weights=weight))
+        self.Y, self.weight = Y, weight
+        prior = np.average(Y, axis=0, weights=weight)
+        intercept = np.log(prior / (1 - prior)) if len(prior) == 1 else np.log(prior) - np.log(prior).mean()
         self.move_to(np.zeros((Y.shape[1], X.shape[1])), intercept, np.tile(intercept, (len(Y), 1)))
         with blas_threads(X.size):
             self.columns = Columns(X, weight)
-            self.null_gradient = self.columns.fine_gradient(self.residual)  # (k, p), of the model without coefficients
+            self.null_gradient = self.columns.fine_gradient(self.residual)
         self.quadratic, self.precision = None, np.float32
 
     def move_to(self, coef, intercept, scores):
-        self.coef, self.intercept, self.scores = coef, intercept, scores  # (k, p), (k,), (n, k)
-        self.proba = np.exp(scores - log_partition(scores))
-        self.residual = self.weight[:, None] * (self.proba - self.Y)  # gradient by the scores
+        """Stand at these coefficients, whose scores are known already."""
+        self.coef, self.intercept, self.scores = coef, intercept, scores
+        self.proba = probabilities(scores)
+        self.residual = self.weight[:, None] * (self.proba - self.Y)
         self._gradient = np.empty((len(coef), 0))
 
     def gradient(self):
         """Gradient of the loss by the coefficients of the needed features, (k, m)."""
+        # kept until the next move, and only prolonged where features have come since
         missing = self.columns.block[:, self._gradient.shape[1] :]
         if missing.size:
             self._gradient = np.hstack([self._gradient, left_product(self.residual, missing)])
         return self._gradient
 
     def curvature(self, k, other):
-        """Second derivative of the loss by the scores of two classes, (n,)."""
+        """Second derivative of the loss by the scores of two classes, (n,): w p_k ([k = other] - p_other)."""
         if k != other:
             return -self.weight * self.proba[:, k] * self.proba[:, other]
         return self.weight * np.maximum(self.proba[:, k] * (1 - self.proba[:, k]), MIN_CURVATURE)
 
     def objective(self, alpha, coef, scores):
-        losses = log_partition(scores)[:, 0] - np.sum(self.Y * scores, axis=1)
-        return self.weight @ losses + alpha * np.abs(coef).sum()
+        """Loss at `scores` and alpha times the l1 norm of `coef`."""
+        return self.weight @ log_losses(scores, self.Y) + alpha * np.abs(coef).sum()
 
     def separates(self):
         """Whether every sample has the highest score in its own class."""
@@ -77,22 +101,20 @@ class LinearModel:
         return intercept - intercept.mean() if len(intercept) > 1 else intercept
 
 
-def log_partition(scores):
-    """Log of the normaliser; the only place where two classes (sigmoid) and more (softmax) differ."""
-    if scores.shape[1] == 1:
-        return np.logaddexp(0, scores)
-    largest = scores.max(axis=1, keepdims=True)  # SciPy's logsumexp, four times faster on few columns
-    return largest + np.log(np.exp(scores - largest).sum(axis=1, keepdims=True))
-
-
-def _null_intercept(prior):
-    if len(prior) == 1:
-        return np.log(prior / (1 - prior))
-    return np.log(prior) - np.log(prior).mean()
-
-
 def minimise(model, alpha, *, tol, max_iter):
-    """Move `model` to the minimum of alpha x l1 norm + loss; the iterations and the relative residual reached."""
+    """Move `model` to the minimum of alpha x l1 norm + loss.
+
+    Every round takes the quadratic model of the needed coefficients that are not 0 or miss their condition, and steps
+    towards its minimum. All other features are screened when the needed ones are nearly settled, and once after the
+    first step, for what enters late costs rounds.
+
+    Returns
+    -------
+    n_iter : int
+        Newton steps, at least 1.
+    residual : float
+        Largest miss of an optimality condition relative to alpha; above `tol` if `max_iter` ended the search.
+    """
     n_iter, before, unscreened = 0, np.inf, np.inf
     while True:
         misses, residual = _optimality(model, alpha)
@@ -106,8 +128,9 @@ def minimise(model, alpha, *, tol, max_iter):
             unscreened = misses[:, len(misses.T) - len(new) :].max(initial=0.0) / alpha
         if residual <= tol or n_iter >= max_iter:
             return max(n_iter, 1), residual
+        # The first step follows the path on: only alpha has changed, so that the model of the fit before still holds.
         predict = n_iter == 0 and model.coef.any()
-        _improve(model, alpha, misses, max(0.05 * residual, 0.1 * tol) * alpha, predict)
+        _newton_step(model, alpha, misses, max(0.05 * residual, 0.1 * tol) * alpha, predict)
         n_iter, before = n_iter + 1, residual
 
 
@@ -119,10 +142,18 @@ def _optimality(model, alpha):
     return misses, max(misses.max(), excess) / alpha
 
 
-def _improve(model, alpha, misses, accuracy, predict):
+def _newton_step(model, alpha, misses, accuracy, predict):
     """A Newton step; with `predict` one of the non-zero coefficients alone, by the quadratic model that is there."""
     wanted = model.coef[:, : len(misses.T)] != 0
-    quadratic = _up_to_date(model, *np.nonzero(wanted if predict else wanted | (misses > 0)), predict)
+    classes, slots = np.nonzero(wanted if predict else wanted | (misses > 0))
+    if not classes.size:
+        classes, slots = np.array([0]), np.array([0])  # spares all others the case of no coefficient
+    if model.quadratic is None or not (predict or model.quadratic.drift(model) <= MAX_DRIFT):
+        model.quadratic = Quadratic(model, classes, slots)
+    quadratic = model.quadratic
+    quadratic.cover(model.columns.block, classes, slots)
+
+    # It may hold more coefficients than are wanted: all of them take part.
     places = quadratic.classes, quadratic.slots
     coef, excess = model.coef[places], model.residual.sum(axis=0)
     slope = model.gradient()[places] - quadratic.coupling @ (quadratic.intercept_inverse @ excess)
@@ -134,18 +165,8 @@ def _improve(model, alpha, misses, accuracy, predict):
     _move(model, alpha, steps, -quadratic.intercept_inverse @ (excess + quadratic.coupling.T @ step))
 
 
-def _up_to_date(model, classes, slots, predict):
-    """Quadratic model of at least these coefficients, of a curvature close to the present one."""
-    if not classes.size:
-        classes, slots = np.array([0]), np.array([0])  # spares all others the case of no coefficient
-    if model.quadratic is None or not (predict or model.quadratic.drift(model) <= MAX_DRIFT):
-        model.quadratic = Quadratic(model, classes, slots)
-    model.quadratic.cover(model.columns.block, classes, slots)
-    return model.quadratic
-
-
 def _move(model, alpha, steps, intercept_step):
-    """Take the step, halved until the objective no longer rises."""
+    """Take the step, halved until the objective no longer rises; none at all if it always does."""
     scores_step = product(model.columns.block, steps) + intercept_step
     before = model.objective(alpha, model.coef, model.scores)
     for halving in range(MAX_HALVINGS):

@@ -165,9 +165,19 @@ def signature_stability(signatures, n_features, *, confidence_level=0.95):
         raise ValueError(f"`confidence_level` must lie between 0 and 1, got {confidence_level!r}.")
     _check_n_features(n_features)
     member = _membership(_check_signatures(signatures, n_features), n_features)
-    stability, variance = _nogueira(member)
-    margin = float(norm.ppf((1 + confidence_level) / 2) * np.sqrt(variance))
     overlap, chance = _pair_means(member)
+    M, d = member.shape
+    k = member.sum(axis=1) / d  # share of the dimensions that each signature holds
+    k_mean = k.mean() if M else 0.0
+    if M < 2 or k_mean in (0, 1):
+        return SignatureStability(overlap, chance, *[float("nan")] * 3)
+    # From here on by the names of the paper: p_f, the index, and phi_i, what signature i adds to its variance.
+    p = member.mean(axis=0)
+    spread = k_mean * (1 - k_mean)
+    stability = float(1 - np.mean(M / (M - 1) * p * (1 - p)) / spread)
+    phi = (member @ p / d - k * k_mean + stability / 2 * (2 * k * k_mean - k - k_mean + 1)) / spread
+    variance = float(4 / M**2 * np.sum((phi - phi.mean()) ** 2))
+    margin = float(norm.ppf((1 + confidence_level) / 2) * np.sqrt(variance))
     return SignatureStability(overlap, chance, stability, stability - margin, min(stability + margin, 1.0))
 
 
@@ -242,6 +252,7 @@ def signature_overlap_test(signatures, n_features, *, n_permutations=9999, rando
 
 
 def _check_n_features(n_features):
+    """Refuse what cannot be the number of dimensions."""
     if not isinstance(n_features, Integral) or n_features < 1:
         raise ValueError(
             f"`n_features` must be an integer of at least 1, got {n_features!r}; give the dimensions of the embedding."
@@ -249,26 +260,24 @@ def _check_n_features(n_features):
 
 
 def _check_signatures(signatures, n_features=None):
-    checked = [_check_indices(signature, position) for position, signature in enumerate(signatures)]
-    for position, indices in enumerate(checked):
+    """The indices of every signature, sorted, each once, below `n_features` where that is known."""
+    checked = []
+    for position, signature in enumerate(signatures):
+        indices = np.asarray(signature)
+        integers = indices.dtype.kind in "iu" or not indices.size  # an empty list is one of floats
+        if indices.ndim != 1 or not integers or indices.min(initial=0) < 0:
+            raise ValueError(
+                f"Signature {position} must be a flat list of dimension indices (integers of at least 0), got "
+                f"{signature!r}; turn a mask into indices with `numpy.flatnonzero`, of a dict give the `values()`."
+            )
+        indices = np.unique(indices).astype(np.intp)
         if n_features is not None and indices.size and indices[-1] >= n_features:
             raise ValueError(
                 f"Signature {position} holds index {indices[-1]}, but `n_features` is {n_features}; give the "
                 f"dimensions of the whole embedding, of which the signatures are parts."
             )
+        checked.append(indices)
     return checked
-
-
-def _check_indices(signature, position):
-    """The indices, sorted, each once."""
-    indices = np.asarray(signature)
-    integers = indices.dtype.kind in "iu" or not indices.size  # an empty list is one of floats
-    if indices.ndim != 1 or not integers or indices.min(initial=0) < 0:
-        raise ValueError(
-            f"Signature {position} must be a flat list of dimension indices (integers of at least 0), got "
-            f"{signature!r}; turn a mask into indices with `numpy.flatnonzero`, of a dict give the `values()`."
-        )
-    return np.unique(indices).astype(np.intp)
 
 
 def _membership(signatures, n_features):
@@ -279,23 +288,11 @@ def _membership(signatures, n_features):
     return member
 
 
-def _nogueira(member):
-    """Index and variance of a membership matrix (M, d), by the names of the paper."""
-    M, d = member.shape
-    k = member.sum(axis=1) / d  # share of the dimensions that each signature holds
-    k_mean = k.mean() if M else 0.0
-    if M < 2 or k_mean in (0, 1):
-        return float("nan"), float("nan")
-    p = member.mean(axis=0)
-    spread = k_mean * (1 - k_mean)
-    stability = 1 - np.mean(M / (M - 1) * p * (1 - p)) / spread
-    phi = (member @ p / d - k * k_mean + stability / 2 * (2 * k * k_mean - k - k_mean + 1)) / spread
-    variance = 4 / M**2 * np.sum((phi - phi.mean()) ** 2)
-    return float(stability), float(variance)
-
-
 def _jaccard(member):
-    """Overlaps (..., M, M) of membership matrices (..., M, d)."""
+    """Overlaps (..., M, M) of membership matrices (..., M, d); `nan` where both signatures are empty.
+
+    Shared dimensions are a product of matrices, which BLAS does for many permutations at once.
+    """
     shared = member @ member.swapaxes(-1, -2)
     size = member.sum(axis=-1)
     union = size[..., :, None] + size[..., None, :] - shared
@@ -311,7 +308,10 @@ def _pairs(member):
 
 
 def _pair_means(member):
-    """Mean Jaccard overlap of the pairs, and its mean by chance; `nan` without pairs."""
+    """Mean Jaccard overlap of the pairs, and its mean by chance; `nan` without pairs.
+
+    Chance depends on the two sizes alone, so that it is computed once for every pair of sizes that occurs.
+    """
     rows, columns = _pairs(member)
     if not len(rows):
         return float("nan"), float("nan")
@@ -323,7 +323,7 @@ def _pair_means(member):
 
 
 def _random_overlaps(member, n_permutations, rng):
-    """Mean overlap of the pairs after each of the permutations, (n_permutations,)."""
+    """Mean overlap of the pairs after each of the permutations, (n_permutations,); some at once, to bound memory."""
     rows, columns = _pairs(member)
     n_at_once = max(1, _CELLS // member.size)
     means = []

@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.preprocessing import label_binarize
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_X_y
 
+from sklearn_magdg.cohort import Encoded
 from sklearn_magdg.signature._columns import blas_threads
-from sklearn_magdg.signature._newton import LinearModel, minimise
+from sklearn_magdg.signature._newton import minimise
+from sklearn_magdg.signature._training_rows import TrainingRows
 
 # The default grid starts where the first dimension has just entered and ends where, on embeddings, hundreds have.
 FIRST_ALPHA, LAST_ALPHA = 0.9, 0.01
@@ -123,15 +124,38 @@ def signature_path(X, y, *, Cs=None, n_Cs=30, sample_weight=None, tol=1e-6, max_
 
 def compute_path(X, y, *, Cs=None, n_Cs=30, sample_weight=None, tol=1e-6, max_iter=100, max_features=None):
     """The `SignaturePath`, and whether every sample is on the side of its class at the end of it."""
-    _check_options(n_Cs=n_Cs, max_iter=max_iter, max_features=1 if max_features is None else max_features)
+    counts = {"n_Cs": n_Cs, "max_iter": max_iter, "max_features": 1 if max_features is None else max_features}
+    for name, count in counts.items():
+        if not isinstance(count, Integral) or count < 1:
+            raise ValueError(f"`{name}` must be an integer of at least 1, got {count!r}.")
     if not 0 < tol < np.inf:
         raise ValueError(f"`tol` must be a finite number greater than 0, got {tol!r}; 1e-6 is the default.")
-    X, Y, weight = _check_training_data(X, y, sample_weight)
-    model = LinearModel(X, Y, weight)
-    Cs = default_grid(model, n_Cs) if Cs is None else _check_grid(Cs)
+
+    model = _read_rows(X, y, sample_weight).model()
+    Cs = default_grid(model, n_Cs) if Cs is None else np.sort(np.asarray(Cs, dtype=float).ravel())
+    if Cs.size == 0 or not np.all(np.isfinite(Cs)) or Cs[0] <= 0:
+        raise ValueError(f"`Cs` must be finite numbers greater than 0, got {Cs.tolist()}.")
+
     path = follow(model, Cs, tol=tol, max_iter=max_iter, max_features=max_features)
     warn_if_not_converged(path, tol, max_iter)
     return SignaturePath(path.Cs, path.coefs, path.intercepts), model.separates()
+
+
+def _read_rows(X, y, sample_weight):
+    """`TrainingRows` of checked data; single precision stays what it is."""
+    X, y = check_X_y(X, y, dtype=[np.float64, np.float32])
+    check_classification_targets(y)
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    classes, codes = np.unique(y, return_inverse=True)
+    rows = TrainingRows(Encoded(codes, classes), weight=weight, X=X)
+    missing = rows.missing_classes()
+    if len(classes) < 2 or missing:
+        present = np.setdiff1d(classes, missing)
+        raise ValueError(
+            f"Every class needs a positive weight and there must be at least 2 classes, got weight for "
+            f"{present.tolist()} of {classes.tolist()}; add samples or drop the empty class."
+        )
+    return rows
 
 
 class FollowedPath(NamedTuple):
@@ -144,11 +168,60 @@ class FollowedPath(NamedTuple):
     residuals: np.ndarray
 
 
+class _Point(NamedTuple):
+    """One C of a path."""
+
+    C: float
+    coef: np.ndarray
+    intercept: np.ndarray
+    n_iter: int
+    residual: float
+
+    @property
+    def size(self):
+        """Number of dimensions with a weight for any class."""
+        return np.count_nonzero(self.coef.any(axis=0))
+
+
 def follow(model, Cs, *, tol, max_iter, max_features=None):
-    """The path of `model` along ascending Cs, each fit started at the one before."""
+    """The path of `model` along ascending Cs, each fit started at the one before.
+
+    With `max_features` it stops at the first C with more dimensions, and ends in the last point found before it with
+    at most so many.
+    """
+    points = []
     with blas_threads(model.columns.X.size):
-        points = _walk(model, Cs, tol, max_iter, max_features)
+        for C in Cs:
+            point = _fit(model, C, tol, max_iter)
+            if max_features is not None and point.size > max_features:
+                points += _stop_between(model, points, C, tol, max_iter, max_features)
+                break
+            points.append(point)
     return FollowedPath(*(np.array(each) for each in zip(*points, strict=True)))
+
+
+def _stop_between(model, points, too_large, tol, max_iter, max_features):
+    """The last point before `too_large` with at most `max_features` dimensions, found by bisection; none if none.
+
+    The interval of log C is halved `N_BISECTIONS` times. Without a point before, the C at which the first dimension
+    enters is one, so that a path never is empty.
+    """
+    below = points[-1].C if points else 1 / alpha_max(model)
+    found = [] if points else [_fit(model, min(below, too_large), tol, max_iter)]
+    for _ in range(N_BISECTIONS):
+        C = np.sqrt(below * too_large)
+        point = _fit(model, C, tol, max_iter)
+        if point.size > max_features:
+            too_large = C
+        else:
+            below, found = C, [point]
+    return found
+
+
+def _fit(model, C, tol, max_iter):
+    """The minimum at one C, from where the model stands."""
+    n_iter, residual = minimise(model, 1 / C, tol=tol, max_iter=max_iter)
+    return _Point(float(C), model.coef_as_given(), model.intercept_as_given(), n_iter, residual)
 
 
 def complaint(path, tol, max_iter):
@@ -164,89 +237,17 @@ def complaint(path, tol, max_iter):
 
 
 def warn_if_not_converged(path, tol, max_iter):
+    """Warn with the `complaint` about a `FollowedPath`, if there is one."""
     words = complaint(path, tol, max_iter)
     if words:
         warnings.warn(words, ConvergenceWarning)
 
 
-class _Point(NamedTuple):
-    C: float
-    coef: np.ndarray
-    intercept: np.ndarray
-    n_iter: int
-    residual: float
-
-    @property
-    def size(self):
-        return np.count_nonzero(self.coef.any(axis=0))
-
-
-def _walk(model, Cs, tol, max_iter, max_features):
-    points = []
-    for C in Cs:
-        point = _fit(model, C, tol, max_iter)
-        if max_features is not None and point.size > max_features:
-            return points + _stop_between(model, points, C, tol, max_iter, max_features)
-        points.append(point)
-    return points
-
-
-def _stop_between(model, points, too_large, tol, max_iter, max_features):
-    """The last point before `too_large` with at most `max_features` dimensions, found by bisection; none if none."""
-    below = points[-1].C if points else 1 / alpha_max(model)
-    found = [] if points else [_fit(model, min(below, too_large), tol, max_iter)]
-    for _ in range(N_BISECTIONS):
-        C = np.sqrt(below * too_large)
-        point = _fit(model, C, tol, max_iter)
-        if point.size > max_features:
-            too_large = C
-        else:
-            below, found = C, [point]
-    return found
-
-
-def _fit(model, C, tol, max_iter):
-    n_iter, residual = minimise(model, 1 / C, tol=tol, max_iter=max_iter)
-    return _Point(float(C), model.coef_as_given(), model.intercept_as_given(), n_iter, residual)
-
-
 def default_grid(model, n_Cs):
-    """Geometric grid relative to the C at which the first dimension enters."""
+    """Geometric grid (n_Cs,), ascending, relative to the C at which the first dimension enters."""
     return 1 / (alpha_max(model) * np.geomspace(FIRST_ALPHA, LAST_ALPHA, n_Cs))
 
 
 def alpha_max(model):
-    """The penalty at which the first dimension enters."""
+    """The penalty at which the first dimension enters: the largest gradient at 0; 1 where nothing goes with `y`."""
     return np.abs(model.null_gradient).max() or 1.0
-
-
-def _check_options(**counts):
-    for name, count in counts.items():
-        if not isinstance(count, Integral) or count < 1:
-            raise ValueError(f"`{name}` must be an integer of at least 1, got {count!r}.")
-
-
-def _check_training_data(X, y, sample_weight):
-    X, y = check_X_y(X, y, dtype=[np.float64, np.float32])
-    check_classification_targets(y)
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    classes, codes = np.unique(y, return_inverse=True)
-    present = np.bincount(codes, weights=weight, minlength=len(classes)) > 0
-    if present.sum() < 2 or not present.all():
-        raise ValueError(
-            f"Every class needs a positive weight and there must be at least 2 classes, got weight for "
-            f"{classes[present].tolist()} of {classes.tolist()}; add samples or drop the empty class."
-        )
-    return X, one_hot(codes, len(classes)), weight
-
-
-def one_hot(codes, n_classes):
-    """Indicators of shape (n, n_classes), or (n, 1) of the second of two classes."""
-    return label_binarize(codes, classes=np.arange(n_classes)).astype(float)
-
-
-def _check_grid(Cs):
-    Cs = np.sort(np.asarray(Cs, dtype=float).ravel())
-    if Cs.size == 0 or not np.all(np.isfinite(Cs)) or Cs[0] <= 0:
-        raise ValueError(f"`Cs` must be finite numbers greater than 0, got {Cs.tolist()}.")
-    return Cs

@@ -1,40 +1,25 @@
 """A scikit-learn selector of the embedding dimensions that an l1-penalised classifier uses."""
 
 import warnings
-from functools import reduce
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight
 
-from sklearn_magdg._words import counted, shorten
-from sklearn_magdg.cohort import as_column, encode, encode_magnification
+from sklearn_magdg._metadata import magnification_text
+from sklearn_magdg.cohort import Encoded
 from sklearn_magdg.model_selection import LeaveOneMagnificationOut
-from sklearn_magdg.signature._cross_validation import LOSSES, choose, cross_validated_losses, make_splits
+from sklearn_magdg.signature._base import SignatureSelector
+from sklearn_magdg.signature._cross_validation import choose, cross_validated_losses, make_splits
+from sklearn_magdg.signature._loss import LOSSES
+from sklearn_magdg.signature._magnifications import SignatureFit, positions_by_magnification, shared_signature
 from sklearn_magdg.signature._path import default_grid, follow, warn_if_not_converged
-from sklearn_magdg.signature._support import SignatureSupportMixin
 from sklearn_magdg.signature._training_rows import TrainingRows
 
 
-class _Fit(NamedTuple):
-    """One fitted signature, the iterations it took, whether C selected nothing, and the cross-validation behind C."""
-
-    C: float
-    coef: np.ndarray
-    intercept: np.ndarray
-    signature: np.ndarray
-    n_iter: int
-    strongest_alone: bool = False
-    Cs: np.ndarray | None = None
-    losses: np.ndarray | None = None
-
-
-class SparseSignatureSelector(SignatureSupportMixin, BaseEstimator):
+class SparseSignatureSelector(SignatureSelector):
     r"""Selector of the dimensions to which an l1-penalised logistic regression gives weight.
 
     With :math:`\tilde x` the standardised features, the signature is :math:`\{j : B_{\cdot j} \neq 0\}` at the
@@ -151,8 +136,6 @@ class SparseSignatureSelector(SignatureSupportMixin, BaseEstimator):
     array([3])
     """
 
-    __metadata_request__fit = {"patient": True, "magnification": True}
-
     _parameter_constraints = {
         "C": [StrOptions({"cv"}), Interval(Real, 0, None, closed="neither")],
         "n_Cs": [Interval(Integral, 1, None, closed="left")],
@@ -234,109 +217,25 @@ class SparseSignatureSelector(SignatureSupportMixin, BaseEstimator):
             patients, or if magnifications share no dimension.
         """
         self._validate_params()
-        rows = self._check_training_data(X, y, patient, magnification, sample_weight)
-        parts = self._rows_by_magnification(rows) if self.per_magnification else {}
-        pooled = self._choose_and_fit(rows)
-        self._store(pooled)
-        if parts:
-            self._store_shared(pooled, {name: self._fit_magnification(rows, name, parts[name]) for name in parts})
-        return self
-
-    def _check_training_data(self, X, y, patient, magnification, sample_weight):
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
-        check_classification_targets(y)
-        self.classes_ = np.unique(y)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"SparseSignatureSelector needs at least 2 classes in `y`, got one class: {self.classes_.tolist()}."
-            )
-        patient = None if patient is None else encode(patient, "patient", len(X)).codes
-        if magnification is not None:
-            magnification = as_column(magnification, "magnification", len(X))
-        return self._rows(X, y, sample_weight)._replace(patient=patient, magnification=magnification)
-
-    def _rows(self, X, y, sample_weight):
-        """Checked `X` and `y` with their weights; of the fitted classes."""
-        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        codes = np.searchsorted(self.classes_, y)
-        rows = TrainingRows(X, codes, self._weigh(codes, y, sample_weight), None, None, self.classes_)
-        if rows.missing_classes():
-            missing = rows.missing_classes()
-            raise ValueError(f"`sample_weight` or `class_weight` leaves no weight to the classes {missing}; drop them.")
-        return rows
-
-    def _weigh(self, codes, y, sample_weight):
-        every_class = np.bincount(codes, weights=sample_weight).all()
-        present = sample_weight if every_class else None  # "balanced" divides by the weight of a class
-        of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y, sample_weight=present)
-        refused = ~(np.isfinite(of_class) & (of_class >= 0))
-        if refused.any():
-            raise ValueError(
-                f"`class_weight` must be finite factors of at least 0, got {of_class[refused][0]:g} for class "
-                f"{self.classes_[refused].tolist()[0]!r}; give a positive factor, or drop the class."
-            )
-        return sample_weight * of_class[codes]
-
-    def _store(self, fit):
-        self._forget_other_modes()
-        self._strongest_alone = fit.strongest_alone
-        self.C_, self.coef_, self.intercept_, self.n_iter_ = fit.C, fit.coef, fit.intercept, fit.n_iter
-        self.signature_, self.n_signature_ = fit.signature, len(fit.signature)
-        if self.C == "cv":
-            self.Cs_, self.cv_losses_ = fit.Cs, fit.losses
-
-    def _forget_other_modes(self):
-        """Drop what not every fit sets, so that a refit leaves nothing of the one before."""
-        of_cv = ["Cs_", "cv_losses_"]
-        of_magnifications = ["magnification_signatures_", "magnification_coef_", "magnification_C_"]
-        for name in [*of_cv, *of_magnifications, "pooled_signature_", "fraction_of_pooled_"]:
-            vars(self).pop(name, None)
-
-    def _store_shared(self, pooled, fits):
-        """Replace the pooled signature by what all magnifications share."""
-        self.magnification_signatures_ = {name: fit.signature for name, fit in fits.items()}
-        self.magnification_coef_ = {name: fit.coef for name, fit in fits.items()}
-        self.magnification_C_ = {name: fit.C for name, fit in fits.items()}
-        self.n_iter_ = max(pooled.n_iter, *(fit.n_iter for fit in fits.values()))
-        self.intercept_ = np.mean([fit.intercept for fit in fits.values()], axis=0)
-        coef = np.mean([fit.coef for fit in fits.values()], axis=0)
-        shared = reduce(np.intersect1d, self.magnification_signatures_.values())
-        self.pooled_signature_ = pooled.signature
-        self.fraction_of_pooled_ = float(np.isin(pooled.signature, shared).mean())
-        self.signature_ = shared if shared.size else self._strongest(coef)
-        self.n_signature_ = len(self.signature_)
-        self.coef_ = np.where(self._get_support_mask(), coef, 0.0)
-        _warn_of_turning_weights(self.signature_, list(self.magnification_coef_.values()))
-
-    def _strongest(self, coef):
-        warnings.warn(
-            f"The signatures at magnifications {list(self.magnification_signatures_)} share no dimension; the "
-            f"strongest one is kept. Raise `C`, or use `per_magnification=False`."
-        )
-        return np.array([np.argmax(np.abs(coef).max(axis=0))])
-
-    def _rows_by_magnification(self, rows):
-        """Magnification -> positions of its rows, in numeric order."""
-        if rows.magnification is None:
+        rows = self._weigh(self._read_rows(X, y, patient, magnification), sample_weight)
+        if self.per_magnification and rows.magnification is None:
             raise ValueError(
                 "SparseSignatureSelector with `per_magnification=True` needs `magnification`, one per sample: pass "
                 "`fit(X, y, magnification=...)`, or through `params` with metadata routing."
             )
-        self._refuse_splits_of_all()
-        codes, names = encode_magnification(rows.magnification)
-        positions = {name: np.flatnonzero(codes == code) for code, name in enumerate(names)}
-        missing = {name: rows.missing_classes(part) for name, part in positions.items()}
-        missing = {name: classes for name, classes in missing.items() if classes}
-        if missing:
-            raise ValueError(
-                f"`per_magnification=True` needs every class at every magnification; missing are (magnification: "
-                f"classes) {missing}. Add samples, leave these magnifications out, or use `per_magnification=False`."
-            )
-        return positions
+        parts = positions_by_magnification(rows) if self.per_magnification else {}
+        pooled = self._choose_and_fit(rows)
+        fits = {}
+        for name, part in parts.items():
+            where = f" at magnification {magnification_text(name)}"
+            fits[name] = self._choose_and_fit(rows.take(part).replace(where=where))
+        self._store(pooled, fits)
+        return self
 
-    def _refuse_splits_of_all(self):
-        is_number = self.cv is None or isinstance(self.cv, Integral)
-        if self.C != "cv" or is_number:
+    def _validate_params(self):
+        """Also refuse splits of all samples for the fits at single magnifications."""
+        super()._validate_params()
+        if self.C != "cv" or not self.per_magnification or self.cv is None or isinstance(self.cv, Integral):
             return
         if not hasattr(self.cv, "split") or isinstance(self.cv, LeaveOneMagnificationOut):
             raise ValueError(
@@ -344,81 +243,106 @@ class SparseSignatureSelector(SignatureSupportMixin, BaseEstimator):
                 "have no meaning; give a number of folds, or a splitter by patients."
             )
 
-    def _fit_magnification(self, rows, name, positions):
-        return self._choose_and_fit(rows.subset(positions)._replace(where=f" at magnification {name}"))
+    def _rows(self, X, y, sample_weight):
+        """Rows of the fitted classes with their weights, for who follows the path of the fit anew."""
+        label = Encoded(np.searchsorted(self.classes_, y), self.classes_)
+        return self._weigh(TrainingRows(label, X=X), sample_weight)
+
+    def _weigh(self, rows, sample_weight):
+        """`rows` with `sample_weight` times `class_weight`.
+
+        "balanced" divides by the weights of the classes, not by their sizes as `cohort.training_weight` does.
+        """
+        weight = _check_sample_weight(sample_weight, rows.X, dtype=np.float64, ensure_non_negative=True)
+        codes, classes = rows.label
+        # a class without weight would be divided by 0: it is named below
+        present = weight if np.bincount(codes, weights=weight).all() else None
+        y = classes[codes]
+        of_class = compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=present)
+        refused = ~(np.isfinite(of_class) & (of_class >= 0))
+        if refused.any():
+            raise ValueError(
+                f"`class_weight` must be finite factors of at least 0, got {of_class[refused][0]:g} for class "
+                f"{classes[refused].tolist()[0]!r}; give a positive factor, or drop the class."
+            )
+        rows = rows.replace(weight=weight * of_class[codes])
+        missing = rows.missing_classes()
+        if missing:
+            raise ValueError(f"`sample_weight` or `class_weight` leaves no weight to the classes {missing}; drop them.")
+        return rows
+
+    def _store(self, pooled, fits):
+        """Keep what was fitted on all samples, and what the `fits` of single magnifications share, if there are any."""
+        self._strongest_alone = pooled.strongest_alone  # its weights do not lie on the path
+        self.C_, self.coef_, self.intercept_, self.n_iter_ = pooled.C, pooled.coef, pooled.intercept, pooled.n_iter
+        self.signature_ = pooled.signature
+        if self.C == "cv":
+            self.Cs_, self.cv_losses_ = pooled.Cs, pooled.losses
+        if fits:
+            self.magnification_signatures_ = {name: fit.signature for name, fit in fits.items()}
+            self.magnification_coef_ = {name: fit.coef for name, fit in fits.items()}
+            self.magnification_C_ = {name: fit.C for name, fit in fits.items()}
+            self.n_iter_ = max(pooled.n_iter, *(fit.n_iter for fit in fits.values()))
+            self.pooled_signature_ = pooled.signature
+            shared = shared_signature(pooled, fits)
+            self.signature_, self.coef_, self.intercept_, self.fraction_of_pooled_ = shared
+        self.n_signature_ = len(self.signature_)
 
     def _choose_and_fit(self, rows):
+        """`SignatureFit` of `rows` at `C`, or at the one that their cross-validation chooses."""
         if self.C != "cv":
             return self._fit_along(rows, [float(self.C)])
         Cs = default_grid(self._model(rows), self.n_Cs)
-        losses = self._cross_validate(rows, Cs)
-        _warn_if_at_the_end(losses.mean(axis=1), rows.where)
-        # Warm starts along the grid are faster than a cold start at the chosen C.
-        return self._fit_along(rows, Cs[: choose(losses, self.one_se) + 1])._replace(Cs=Cs, losses=losses)
-
-    def _cross_validate(self, rows, Cs):
-        return cross_validated_losses(
+        losses = cross_validated_losses(
             rows, Cs, make_splits(self.cv, rows, self.random_state), scoring=self.scoring,
             standardize=self.standardize, tol=self.tol, max_iter=self.max_iter, n_jobs=self.n_jobs,
         )  # fmt: skip
+        if np.argmin(losses.mean(axis=1)) == len(Cs) - 1 > 0:
+            warnings.warn(
+                f"The cross-validated loss is lowest at the largest of {len(Cs)} values of `C`{rows.where}: its "
+                f"minimum may lie beyond. That is usual in the embedding of an encoder trained on these patients, "
+                f"where the classes are perfectly separable: choose on patients that it has not seen, or give a "
+                f"number for `C`."
+            )
+        # Warm starts along the grid are faster than a cold start at the chosen C.
+        return self._fit_along(rows, Cs[: choose(losses, self.one_se) + 1])._replace(Cs=Cs, losses=losses)
 
     def _fit_along(self, rows, Cs):
-        """Signature at the last of the ascending Cs, reached by way of the others."""
+        """`SignatureFit` at the last of the ascending Cs, reached by way of the others."""
         model = self._model(rows)
         coef, intercept, n_iter = self._follow(model, Cs)
         signature = np.flatnonzero(coef.any(axis=0))
         if signature.size == 0:
             return self._keep_strongest(rows, model, Cs[-1])
-        return _Fit(float(Cs[-1]), coef, intercept, signature, n_iter)
+        return SignatureFit(float(Cs[-1]), coef, intercept, signature, n_iter)
 
     def _follow(self, model, Cs):
-        """Coefficients and intercepts at the last C, and the most iterations of any."""
+        """Coefficients (k, n_features) and intercepts (k,) at the last C, and the most iterations of any."""
         path = follow(model, Cs, tol=self.tol, max_iter=self.max_iter)
         warn_if_not_converged(path, self.tol, self.max_iter)
         return path.coefs[-1], path.intercepts[-1], int(path.n_iters.max())
 
     def _keep_strongest(self, rows, model, C):
-        """Signature of one dimension, at the first C of the grid (weight 0 if nothing goes with y)."""
+        """`SignatureFit` of one dimension, at the first C of the grid (weight 0 if nothing goes with y)."""
         strength = np.abs(model.null_gradient).max(axis=0)
         strongest = int(np.argmax(strength))
-        alone = self._model(rows._replace(X=rows.X[:, [strongest]]))
+        alone = self._model(rows.replace(X=rows.X[:, [strongest]]))
         first_Cs = default_grid(alone, 1)
-        _warn_no_dimension(C, strongest, first_Cs[0] if strength[strongest] > 0 else None, rows.where)
+        if strength[strongest] > 0:
+            warnings.warn(
+                f"C={C:.3g} selects no dimension{rows.where}; the strongest one ({strongest}) is kept, fitted at "
+                f'C={first_Cs[0]:.3g}. Raise `C` to more than that, or use `C="cv"`.'
+            )
+        else:
+            warnings.warn(
+                f"No dimension goes with `y`{rows.where}, all may be constant; the first one is kept, with weight 0."
+            )
         coef_alone, intercept, n_iter = self._follow(alone, first_Cs)
         coef = np.zeros_like(model.null_gradient)
         coef[:, [strongest]] = coef_alone
-        return _Fit(float(first_Cs[0]), coef, intercept, np.array([strongest]), n_iter, strongest_alone=True)
+        return SignatureFit(float(first_Cs[0]), coef, intercept, np.array([strongest]), n_iter, strongest_alone=True)
 
     def _model(self, rows):
+        """`LinearModel` of `rows`, standardised if the selector does that."""
         # Nothing keeps the standardised copy once the model has its own.
-        return (rows.standardised() if self.standardize else rows).model()
-
-
-def _warn_no_dimension(C, strongest, first_C, where):
-    if first_C is None:
-        warnings.warn(f"No dimension goes with `y`{where}, all may be constant; the first one is kept, with weight 0.")
-        return
-    warnings.warn(
-        f"C={C:.3g} selects no dimension{where}; the strongest one ({strongest}) is kept, fitted at C={first_C:.3g}. "
-        f'Raise `C` to more than that, or use `C="cv"`.'
-    )
-
-
-def _warn_if_at_the_end(losses, where):
-    if np.argmin(losses) == len(losses) - 1 > 0:
-        warnings.warn(
-            f"The cross-validated loss is lowest at the largest of {len(losses)} values of `C`{where}: its minimum may "
-            f"lie beyond. That is usual in the embedding of an encoder trained on these patients, where the classes "
-            f"are perfectly separable: choose on patients that it has not seen, or give a number for `C`."
-        )
-
-
-def _warn_of_turning_weights(signature, coefs):
-    signs = np.sign(coefs)[:, :, signature]  # (magnifications, classes, dimensions)
-    turning = signature[np.any(signs.max(axis=0) - signs.min(axis=0) == 2, axis=0)]
-    if turning.size:
-        shared = f"{turning.size} of {counted(len(signature), 'dimension')} of the shared signature"
-        warnings.warn(
-            f"{shared} ({shorten(turning)}) have weights of both signs, depending on the magnification: they are no "
-            f"invariant ones (see `magnification_coef_`)."
-        )
+        return (rows.replace(X=rows.scaler().transform(rows.X)) if self.standardize else rows).model()

@@ -1,56 +1,56 @@
 """What one fit of a signature sees."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, label_binarize
 from sklearn.utils import gen_batches
 
+from sklearn_magdg.cohort import Cohort
 from sklearn_magdg.signature._newton import LinearModel
-from sklearn_magdg.signature._path import one_hot
 
 # One call on all rows would take several copies of X for the moments.
 ROWS_PER_BATCH = 1024
 
 
-class TrainingRows(NamedTuple):
-    """X (n, d), codes y (n,) into classes, weight (n,), patient codes (n,) or None, magnification (n,) or None.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainingRows(Cohort):
+    """`Cohort` with the features of every row.
 
-    `where` says in errors and warnings which part of the samples these are.
+    The names of its labels are the classes, all of them, also of a part in which some do not stand.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_features), float32 or float64
+        Features.
+    where : str, default=""
+        Which part of the samples these are, for errors and warnings: "" or " at magnification 40".
     """
 
     X: np.ndarray
-    y: np.ndarray
-    weight: np.ndarray
-    patient: np.ndarray | None
-    magnification: np.ndarray | None
-    classes: np.ndarray
     where: str = ""
-
-    def subset(self, rows):
-        *columns, classes, where = self
-        return TrainingRows(*(None if each is None else each[rows] for each in columns), classes, where)
 
     def missing_classes(self, rows=slice(None)):
         """Labels of the classes without weight among `rows`."""
-        weight_of_class = np.bincount(self.y[rows], weights=self.weight[rows], minlength=len(self.classes))
-        return self.classes[weight_of_class == 0].tolist()
+        codes, classes = self.label
+        weight_of_class = np.bincount(codes[rows], weights=self.weight[rows], minlength=len(classes))
+        return classes[weight_of_class == 0].tolist()
 
     def scaler(self):
-        """The weighted mean and variance of every column."""
+        """`StandardScaler` of the weighted mean and variance of every column; constant ones are divided by 1."""
         scaler = StandardScaler()
+        # rows without weight are left out, so that the moments have the digits of data without these rows
         weighted = np.flatnonzero(self.weight)
         for batch in gen_batches(len(weighted), ROWS_PER_BATCH):
             rows = weighted[batch]
             scaler.partial_fit(self.X[rows], sample_weight=self.weight[rows])
         return scaler
 
-    def standardised(self):
-        return self._replace(X=self.scaler().transform(self.X))
-
     def indicators(self):
         """One column (n, 1) of the second of two classes, or one per class."""
-        return one_hot(self.y, len(self.classes))
+        codes, classes = self.label
+        return label_binarize(codes, classes=np.arange(len(classes))).astype(float)
 
     def model(self):
+        """`LinearModel` of these rows, without a coefficient so far."""
         return LinearModel(self.X, self.indicators(), self.weight)

@@ -8,7 +8,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from sklearn_magdg.inspection import SelectionProbabilityDisplay
-from sklearn_magdg.signature import SparseSignatureSelector, StableSignatureSelector
+from sklearn_magdg.signature import KnockoffSignatureSelector, SparseSignatureSelector, StableSignatureSelector
 
 VALUES = np.array([0.1, 0.95, 0.0, 0.7, 0.3, 0.7, 0.05])
 SIGNATURE = np.array([1, 3, 5])
@@ -103,7 +103,7 @@ def test_a_selector_gives_probabilities_threshold_and_names():
 
 
 def test_with_knockoffs_their_statistics_are_drawn():
-    selector = StableSignatureSelector(fdr=0.5, n_resamples=10, max_features=3, random_state=0).fit(*data())
+    selector = KnockoffSignatureSelector(fdr=0.5, n_resamples=10, max_features=3, random_state=0).fit(*data())
     drawn = SelectionProbabilityDisplay.from_estimator(selector)
     np.testing.assert_array_equal(drawn.frame()["value"], np.sort(selector.knockoff_statistics_)[::-1])
     assert drawn.frame()["selected"].sum() == selector.n_signature_ > 0

@@ -140,7 +140,7 @@ def test_the_best_of_unrelated_dimensions_correlate_as_the_notes_say():
 
 @pytest.mark.parametrize("align", [match_dimensions, ProcrustesAlignment().fit])
 def test_embeddings_of_other_images_are_refused(align):
-    with pytest.raises(ValueError, match="same images, row by row; got 50 rows of the embedding and 49"):
+    with pytest.raises(ValueError, match="same images, row by row; got 50 rows of `embedding` and 49"):
         align(embed(), embed(49))
     with pytest.raises(ValueError, match="minimum of 2"):
         align(embed(1), embed(1))
@@ -149,7 +149,7 @@ def test_embeddings_of_other_images_are_refused(align):
 
 
 def test_a_rotation_between_unequal_dimensions_is_refused_with_a_way_out():
-    with pytest.raises(ValueError, match="got 7 for the embedding and 5 for the reference: bring the larger"):
+    with pytest.raises(ValueError, match="got 7 for `embedding` and 5 for `reference`: bring the larger"):
         ProcrustesAlignment().fit(embed(), embed(n_features=5))
-    with pytest.raises(ValueError, match="has 5 dimensions, the aligned encoder's has 7"):
+    with pytest.raises(ValueError, match="has 5 dimensions, the aligned encoder's 7"):
         ProcrustesAlignment().fit(embed(), embed(seed=1)).transform(embed(n_features=5))

@@ -8,10 +8,12 @@ from scipy.special import log_softmax, softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from sklearn_magdg.cohort import Encoded
 from sklearn_magdg.signature import signature_path
 from sklearn_magdg.signature._columns import Columns
-from sklearn_magdg.signature._newton import LinearModel, minimise
-from sklearn_magdg.signature._path import default_grid, one_hot
+from sklearn_magdg.signature._newton import minimise
+from sklearn_magdg.signature._path import default_grid
+from sklearn_magdg.signature._training_rows import TrainingRows
 
 
 def problem(n_samples=47, n_features=9, n_classes=2, seed=0):
@@ -243,7 +245,8 @@ def test_near_copies_and_exact_copies_of_columns_converge(distance):
         rng = np.random.default_rng(seed)
         X = rng.normal(size=(61, 8))
         copies = np.hstack([X, X + distance * rng.normal(size=X.shape), X])
-        model = LinearModel(copies, one_hot((X[:, 0] + rng.normal(size=61) > 0).astype(int), 2), np.ones(61))
+        label = Encoded((X[:, 0] + rng.normal(size=61) > 0).astype(int), np.arange(2))
+        model = TrainingRows(label, weight=np.ones(61), X=copies).model()
         assert max(minimise(model, 1 / C, tol=1e-6, max_iter=60)[0] for C in default_grid(model, 8)) < 60
 
 

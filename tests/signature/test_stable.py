@@ -16,8 +16,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from sklearn_magdg.cohort import Cohort, Encoded
 from sklearn_magdg.signature import StableSignatureSelector, signature_path
-from sklearn_magdg.signature import _stable as stable
+from sklearn_magdg.signature import _half_samples as half_samples
 from sklearn_magdg.signature._error_control import (
     BOUNDS,
     expected_false_positives,
@@ -27,34 +28,22 @@ from sklearn_magdg.signature._error_control import (
     unimodal,
 )
 from sklearn_magdg.signature._half_samples import complementary_halves
-from sklearn_magdg.signature._knockoffs import gaussian_knockoffs, intraclass_correlation, knockoff_threshold
 from sklearn_magdg.signature._path import compute_path
+from tests.signature.simulated import informative
 
 FEW = {"n_resamples": 10, "random_state": 0}
 
 
-# The checks fit noise of a few dimensions, where nothing is stable and too few can beat their knockoffs.
+# The checks fit noise of a few dimensions, where nothing is stable.
 @pytest.mark.filterwarnings("ignore:No dimension:UserWarning", "ignore:No features were selected:UserWarning")
 @parametrize_with_checks(
     [
         StableSignatureSelector(n_resamples=4, n_Cs=5, random_state=0),
         StableSignatureSelector(n_resamples=4, n_Cs=5, weakness=0.5, bound="r-concave", random_state=0),
-        StableSignatureSelector(n_resamples=4, n_Cs=5, fdr=0.5, random_state=0),
     ]
 )
 def test_every_check_of_scikit_learn_passes(estimator, check):
     check(estimator)
-
-
-def informative(n_patients=40, n_images=3, n_features=20, n_informative=2, seed=0):
-    """Patients of one class each, which follows from the first dimensions; string labels, odd scales."""
-    rng = np.random.default_rng(seed)
-    patient = np.repeat(np.arange(n_patients), n_images)
-    of_patient = rng.normal(size=(n_patients, n_features))
-    X = of_patient[patient] + 0.3 * rng.normal(size=(len(patient), n_features))
-    score = of_patient[:, :n_informative].sum(axis=1)
-    y = np.where(score > np.median(score), "malignant", "benign")[patient]
-    return X * rng.uniform(0.1, 10, n_features) + 3, y, patient
 
 
 # Bounds --------------------------------------------------------------------------------------------------------------
@@ -138,7 +127,7 @@ def test_halves_are_complementary_disjoint_in_patients_and_balanced_in_class(n_p
     rng = np.random.RandomState(seed)
     patient_class = np.repeat(np.arange(len(n_patients)), n_patients)
     patient = rng.permutation(np.repeat(np.arange(len(patient_class)), rng.randint(1, 4, len(patient_class))))
-    halves = complementary_halves(patient, patient_class[patient], n_pairs, rng)
+    halves = complementary_halves(of_patients(patient, patient_class[patient]), n_pairs, rng)
     assert len(halves) == 2 * n_pairs
     for first, second in zip(halves[::2], halves[1::2], strict=True):
         np.testing.assert_array_equal(np.sort(np.concatenate([first, second])), np.arange(len(patient)))
@@ -149,9 +138,14 @@ def test_halves_are_complementary_disjoint_in_patients_and_balanced_in_class(n_p
         assert np.abs(sizes[0] - sizes[1]).max() <= 1
 
 
+def of_patients(patient, label):
+    """Cohort of codes."""
+    return Cohort(*(Encoded(codes, range(codes.max() + 1)) for codes in (label, patient)))
+
+
 def test_every_patient_is_as_often_in_the_first_half_as_in_the_second():
     patient = np.arange(7)  # odd classes of 3 and 4: the extra patient goes to either side
-    halves = complementary_halves(patient, (patient > 2).astype(int), 2000, np.random.RandomState(0))
+    halves = complementary_halves(of_patients(patient, (patient > 2).astype(int)), 2000, np.random.RandomState(0))
     share = np.bincount(np.concatenate(halves[::2]), minlength=7) / 2000
     np.testing.assert_allclose(share, 0.5, atol=4 * np.sqrt(0.25 / 2000))
 
@@ -175,7 +169,10 @@ def test_probabilities_are_those_of_the_paths_by_hand(n_classes, weakness):
     selector = StableSignatureSelector(max_features=3, threshold=0.51, weakness=weakness, **FEW)
     selector.fit(X, np.array(["a", "b", "c"], dtype=object)[label], patient=patient)
     rng = np.random.RandomState(0)
-    halves, divisors = complementary_halves(patient, label, 5, rng), rng.uniform(weakness, 1, size=(10, 20))
+    halves, divisors = (
+        complementary_halves(of_patients(patient, label), 5, rng),
+        rng.uniform(weakness, 1, size=(10, 20)),
+    )
     np.testing.assert_array_equal(selector.selection_probabilities_, by_hand(X, label, halves, divisors, 3))
     np.testing.assert_array_equal(selector.signature_, np.flatnonzero(selector.selection_probabilities_ >= 0.51))
 
@@ -215,10 +212,9 @@ def test_permuted_columns_have_permuted_probabilities():
     np.testing.assert_array_equal(permuted, plain[order])
 
 
-@pytest.mark.parametrize("fdr", [None, 0.5])
-def test_the_number_of_jobs_does_not_matter(fdr):
+def test_the_number_of_jobs_does_not_matter():
     X, y, patient = informative(n_informative=4)
-    selector = StableSignatureSelector(max_features=6, weakness=0.5, fdr=fdr, **FEW)
+    selector = StableSignatureSelector(max_features=6, weakness=0.5, **FEW)
     alone, together = (clone(selector).set_params(n_jobs=n).fit(X, y, patient=patient) for n in (None, 2))
     np.testing.assert_array_equal(alone.selection_probabilities_, together.selection_probabilities_)
     np.testing.assert_array_equal(alone.signature_, together.signature_)
@@ -314,25 +310,14 @@ def test_a_half_has_mean_0_and_the_divisor_for_its_spread_whatever_the_means(dty
     X = np.asfortranarray((rng.normal(size=(501, 5)) * [1, 10, 100, 1, 1] + [0, -1e4, 1e5, 3, 0]).astype(dtype))
     X[:, 3], X[:, 4] = 0.1, -1 / 3
     rows, divisor = np.flatnonzero(rng.uniform(size=501) < 0.5), rng.uniform(0.5, 1, 5)
-    half = stable._scaled_half(X, rows, divisor, True)
+    half = half_samples._scaled_half(X, rows, divisor, True)
     expected = StandardScaler().fit_transform(X[rows].astype(float)) * divisor
     np.testing.assert_allclose(half[:, :3], expected[:, :3], atol=1e-4 if dtype == np.float32 else 1e-11)
     assert not half[:, 3:].any()
     assert half.dtype == dtype
     assert half.flags.f_contiguous
-    as_given = stable._scaled_half(X, rows, divisor, False)
+    as_given = half_samples._scaled_half(X, rows, divisor, False)
     np.testing.assert_allclose(as_given, (X[rows] - X[rows].mean(axis=0, dtype=float)) * divisor, rtol=1e-4, atol=0.01)
-
-
-def test_a_refit_in_the_other_mode_forgets_what_this_mode_does_not_set():
-    X, y, patient = informative(n_informative=4)
-    selector = StableSignatureSelector(max_features=6, **FEW).fit(X, y, patient=patient)
-    selector.set_params(fdr=0.5).fit(X, y, patient=patient)
-    assert sorted(vars(selector)) == sorted(vars(clone(selector).fit(X, y, patient=patient)))
-    assert not hasattr(selector, "expected_false_positives_")
-    selector.set_params(fdr=None).fit(X, y, patient=patient)
-    assert sorted(vars(selector)) == sorted(vars(clone(selector).fit(X, y, patient=patient)))
-    assert not hasattr(selector, "knockoff_statistics_")
 
 
 def test_constant_columns_more_dimensions_than_samples_and_separable_classes():
@@ -367,7 +352,7 @@ def test_half_samples_that_do_not_converge_are_counted_and_told_once(monkeypatch
             warnings.warn(f"path {n_paths} did not converge", ConvergenceWarning)
         return compute_path(*args, **options)
 
-    monkeypatch.setattr(stable, "compute_path", path_that_fails_at_times)
+    monkeypatch.setattr(half_samples, "compute_path", path_that_fails_at_times)
     with pytest.warns(ConvergenceWarning, match="On 2 of 10 half-samples: path 2 did not") as caught:
         StableSignatureSelector(max_features=3, **FEW).fit(X, y, patient=patient)
     assert len(caught) == 1
@@ -381,7 +366,6 @@ def test_half_samples_that_do_not_converge_are_counted_and_told_once(monkeypatch
         ({"threshold": 1.01}, r"range \(0.5, 1"),
         ({"max_features": 21}, "more than the 20 dimensions of `X`"),
         ({"max_features": 2, "max_false_positives": 1.0}, "give one of them"),
-        ({"fdr": 0.1, "max_false_positives": 1.0}, "control different errors"),
         ({"max_false_positives": 0.01}, "is 0.25 at the least; allow that, raise `threshold`, or choose a sharper"),
         ({"bound": "none"}, "bound"),
     ],
@@ -395,7 +379,7 @@ def test_parameters_that_cannot_be_are_refused(options, message):
 def test_data_that_cannot_be_halved_are_refused():
     X, y, patient = informative()
     selector = StableSignatureSelector(**FEW)
-    with pytest.raises(ValueError, match="one class"):
+    with pytest.raises(ValueError, match="got 1 class"):
         selector.fit(X, np.zeros(len(X)), patient=patient)
     rare = np.where(patient == 3, "rare", y)
     with pytest.raises(ValueError, match="no sample of class 'rare', which 1 patient of 40 have; add patients"):
@@ -410,120 +394,11 @@ def test_data_that_cannot_be_halved_are_refused():
         selector.fit(np.where(X[0, 0] == X, np.nan, X), y, patient=patient)
 
 
-# Knockoffs -----------------------------------------------------------------------------------------------------------
-
-
-def correlated(n_samples, n_features, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n_samples, n_features)) + rng.normal(size=(n_samples, 1))
-    return (X - X.mean(axis=0)) / X.std(axis=0)
-
-
-def test_knockoffs_have_the_covariance_of_their_originals():
-    X = correlated(40_000, 5)
-    knockoffs = gaussian_knockoffs(X, np.arange(len(X)), np.random.RandomState(0))
-    within, across = np.corrcoef(X.T, knockoffs.T)[5:, 5:], np.corrcoef(X.T, knockoffs.T)[:5, 5:]
-    np.testing.assert_allclose(within, np.corrcoef(X.T), atol=0.02)
-    off_diagonal = ~np.eye(5, dtype=bool)
-    np.testing.assert_allclose(across[off_diagonal], np.corrcoef(X.T)[off_diagonal], atol=0.02)
-    # Correlations of one half leave eigenvalues of 0.5: the equi-correlated s is 1, own knockoffs are uncorrelated.
-    np.testing.assert_allclose(np.diag(across), 0, atol=0.02)
-
-
-def test_knockoffs_of_one_patient_are_as_alike_as_their_originals():
-    rng = np.random.default_rng(0)
-    patient = np.repeat(np.arange(3000), 3)
-    X = np.sqrt(0.7) * rng.normal(size=(3000, 4))[patient] + np.sqrt(0.3) * rng.normal(size=(9000, 4))
-    assert intraclass_correlation(X, patient) == pytest.approx(0.7, abs=0.03)
-    knockoffs = gaussian_knockoffs(X, patient, np.random.RandomState(0))
-    assert np.corrcoef(knockoffs[::3].T, knockoffs[1::3].T)[:4, 4:].diagonal() == pytest.approx(0.7, abs=0.05)
-
-
-def test_knockoffs_of_few_samples_and_constant_columns():
-    X = correlated(9, 30)
-    X[:, 4] = 0
-    knockoffs = gaussian_knockoffs(X, np.arange(9) // 2, np.random.RandomState(0))
-    assert np.isfinite(knockoffs).all()
-    assert not knockoffs[:, 4].any()
-    assert not gaussian_knockoffs(np.zeros((5, 2)), np.arange(5), np.random.RandomState(0)).any()
-
-
-@pytest.mark.parametrize("constant", [0.1, 0.3, 1 / 3, 0.1 + np.resize([0, 2e-17], 700)])
-def test_a_constant_column_leaves_the_other_knockoffs_as_they_are(constant):
-    X = correlated(700, 6)
-    # Scaled, such a column is some 1e-16, not 0, and would be an axis without variance among the others.
-    scaled = StandardScaler().fit_transform(np.column_stack([X, np.broadcast_to(constant, 700)]))
-    assert scaled[:, 6].any()
-    alone, beside = (
-        gaussian_knockoffs(each, np.arange(700), np.random.RandomState(0)) for each in (scaled[:, :6], scaled)
-    )
-    np.testing.assert_array_equal(beside[:, :6], alone)
-    np.testing.assert_array_equal(beside[:, 6], scaled[:, 6])
-
-
-def test_a_constant_dimension_changes_no_knockoff_statistic():
-    X, y, patient = informative(n_patients=80, n_informative=4, seed=1)
-    selector = StableSignatureSelector(fdr=0.3, max_features=7, **FEW)
-    alone = clone(selector).fit(X, y, patient=patient).knockoff_statistics_
-    beside = clone(selector).fit(np.column_stack([X, np.full(len(X), 0.1)]), y, patient=patient).knockoff_statistics_
-    np.testing.assert_array_equal(beside, np.append(alone, 0))
-
-
-@pytest.mark.filterwarnings("ignore:No dimension:UserWarning")
-def test_equal_evidence_has_equal_knockoff_statistics(monkeypatch):
-    # Of 10 half-samples 8 and 7 select the dimensions, 2 and 1 their knockoffs: 0.8 - 0.2 > 0.7 - 0.1 in floats.
-    def halves_that_select(X, label, rows, *_):
-        return np.array([8, 7, 2, 1]) > next(half_number), []
-
-    half_number = iter(range(10))
-    monkeypatch.setattr(stable, "_select", halves_that_select)
-    X, y, patient = informative(n_features=2)
-    selector = StableSignatureSelector(fdr=0.5, **FEW).fit(X, y, patient=patient)
-    assert np.abs(selector.knockoff_statistics_).tolist() == [0.6, 0.6]  # chance says which of a pair comes first
-
-
-def test_knockoff_threshold_by_hand():
-    statistics = np.array([0.9, 0.8, 0.8, 0.5, 0.4, -0.1, 0.1, 0.0])
-    assert knockoff_threshold(statistics, 0.25) == 0.4  # (1 + 0) / 5
-    assert knockoff_threshold(statistics, 0.35) == 0.1  # (1 + 1) / 6
-    assert knockoff_threshold(statistics, 0.19) == np.inf
-    assert knockoff_threshold(np.zeros(3), 0.5) == np.inf
-    # (1 + 28) / 100 is 0.29, but 0.29 x 100 is a little less than 29
-    assert knockoff_threshold(np.repeat([0.5, -0.5], [100, 28]), 0.29) == 0.5
-    assert knockoff_threshold(np.repeat([0.5, -0.5], [100, 29]), 0.29) == np.inf
-
-
-def test_dimensions_that_beat_their_knockoffs_are_the_informative_ones():
-    X, y, patient = informative(n_patients=80, n_informative=4, seed=1)
-    selector = StableSignatureSelector(fdr=0.3, **FEW).fit(X, y, patient=patient)
-    assert set(selector.signature_) >= {0, 1, 2, 3}
-    assert selector.n_signature_ <= 6
-    assert selector.max_features_ == 7  # 2 / 0.3, rounded up, is more than the root of 40
-    np.testing.assert_array_equal(
-        selector.signature_, np.flatnonzero(selector.knockoff_statistics_ >= selector.threshold_)
-    )
-    assert not hasattr(selector, "expected_false_positives_")
-    with pytest.warns(UserWarning, match="which takes at least 49 that do: the signature is empty"):
-        assert clone(selector).set_params(fdr=1 / 49).fit(X, y, patient=patient).threshold_ == np.inf
-
-
-@pytest.mark.filterwarnings("ignore:No dimension:UserWarning")
-def test_a_knockoff_that_equals_its_original_wins_as_often(monkeypatch):
-    # A solver takes one of two equal columns, the first or the last: chance must decide which one that is.
-    monkeypatch.setattr(stable, "gaussian_knockoffs", lambda X, patient, rng: X.copy())
-    X, y, patient = informative(n_informative=12)
-    selector = StableSignatureSelector(fdr=0.5, max_features=15, **FEW).fit(X, y, patient=patient)
-    signs = np.sign(selector.knockoff_statistics_)
-    assert (signs > 0).sum() >= 3
-    assert (signs < 0).sum() >= 3
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:No dimension:UserWarning")
-def test_noise_and_its_knockoffs_win_equally_often():
-    wins = []
-    for seed in range(30):
-        X, _, patient = informative(n_patients=24, n_images=4, n_features=12, seed=seed)
-        selector = StableSignatureSelector(fdr=0.99, max_features=6, n_resamples=4, random_state=seed)
-        wins.append(np.sign(selector.fit(X, patient % 2, patient=patient).knockoff_statistics_).mean())
-    assert abs(np.mean(wins)) <= 3 * np.std(wins, ddof=1) / np.sqrt(30)
+def test_fdr_is_refused_by_the_name_of_the_class_that_has_it():
+    with pytest.raises(TypeError, match=r"no `fdr`: .* controlled by KnockoffSignatureSelector\(fdr=0.1\)"):
+        StableSignatureSelector(fdr=0.1)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'max_feature'"):
+        StableSignatureSelector(max_feature=3)
+    assert "fdr" not in StableSignatureSelector().get_params()
+    with pytest.raises(ValueError, match="Invalid parameter 'fdr'"):
+        StableSignatureSelector().set_params(fdr=0.1)

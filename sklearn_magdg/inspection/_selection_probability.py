@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_magdg.inspection._style import COLOURS, axes_for, dimension_names, write_title
-from sklearn_magdg.signature import StableSignatureSelector
+from sklearn_magdg.signature import KnockoffSignatureSelector, StableSignatureSelector
 
 SELECTED_COLOUR = COLOURS[2]
 N_LINEAR = 60  # ranks that an even axis shows apart; beyond, the axis is logarithmic
@@ -50,7 +50,7 @@ class SelectionProbabilityDisplay:
     --------
     >>> import numpy as np
     >>> from sklearn_magdg.inspection import SelectionProbabilityDisplay
-    >>> from sklearn_magdg.signature import StableSignatureSelector
+    >>> from sklearn_magdg.signature import KnockoffSignatureSelector, StableSignatureSelector
     >>> X = np.random.default_rng(0).normal(size=(60, 5))
     >>> y = np.where(X[:, 3] > 0, "malignant", "benign")
     >>> selector = StableSignatureSelector(max_features=1, n_resamples=20, random_state=0).fit(X, y)
@@ -82,9 +82,9 @@ class SelectionProbabilityDisplay:
 
         Parameters
         ----------
-        selector : fitted StableSignatureSelector
-            With `fdr` the knockoff statistics are drawn, by which it selects: the selection probability of each
-            dimension minus that of its knockoff.
+        selector : fitted StableSignatureSelector or KnockoffSignatureSelector
+            Of knockoffs the statistics are drawn, by which they select: the selection probability of each dimension
+            minus that of its knockoff.
         feature_names : array-like of n_features str, default=None
             Names of the dimensions; those seen in `fit` if None, or else their indices.
         ax : Axes, default=None
@@ -98,7 +98,7 @@ class SelectionProbabilityDisplay:
         Raises
         ------
         TypeError
-            If `selector` is no `StableSignatureSelector`.
+            If `selector` is neither.
         ValueError
             If there are not as many names as dimensions.
         NotFittedError
@@ -106,12 +106,15 @@ class SelectionProbabilityDisplay:
         ImportError
             If matplotlib is missing.
         """
-        if not isinstance(selector, StableSignatureSelector):
-            raise TypeError(f"SelectionProbabilityDisplay needs a fitted StableSignatureSelector, got {selector!r}.")
+        if not isinstance(selector, StableSignatureSelector | KnockoffSignatureSelector):
+            raise TypeError(
+                "SelectionProbabilityDisplay needs a fitted StableSignatureSelector or KnockoffSignatureSelector, got "
+                f"{selector!r}."
+            )
         check_is_fitted(selector)
         names = getattr(selector, "feature_names_in_", None) if feature_names is None else feature_names
         known = {"signature": selector.signature_, "threshold": selector.threshold_, "feature_names": names}
-        if selector.fdr is None:
+        if isinstance(selector, StableSignatureSelector):
             known["expected_false_positives"] = selector.expected_false_positives_
             return cls(selector.selection_probabilities_, **known).plot(ax)
         known |= {"fdr": selector.fdr, "value_name": "selection probability\nminus that of the knockoff"}

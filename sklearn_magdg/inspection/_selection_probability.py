@@ -44,7 +44,7 @@ class SelectionProbabilityDisplay:
 
     See Also
     --------
-    sklearn_magdg.signature.StableSignatureSelector : The numbers.
+    sklearn_magdg.signature.StableSignatureSelector, sklearn_magdg.signature.KnockoffSignatureSelector : The numbers.
 
     Examples
     --------

@@ -122,7 +122,7 @@ def test_given_axes_are_used():
 def test_errors_say_what_came(monkeypatch):
     with pytest.raises(ValueError, match="must name all 7 dimensions, got 2 names"):
         display(feature_names=["a", "b"])
-    with pytest.raises(TypeError, match="needs a fitted StableSignatureSelector, got SparseSignatureSelector"):
+    with pytest.raises(TypeError, match="or KnockoffSignatureSelector, got SparseSignatureSelector"):
         SelectionProbabilityDisplay.from_estimator(SparseSignatureSelector())
     with pytest.raises(NotFittedError):
         SelectionProbabilityDisplay.from_estimator(StableSignatureSelector())

@@ -32,6 +32,8 @@ from sklearn_magdg.modules._losses import Objective, weighted_mean
 from sklearn_magdg.modules._penalties import EMBEDDING_PENALTIES, PENALTIES, GroupDRO, coral, mmd, vrex
 from sklearn_magdg.modules._random_features import MeanOverTurns, RandomFeatures
 from sklearn_magdg.modules._reversal import GradientReversal, ramp, reverse_gradient
+from sklearn_magdg.modules._shapes import misfit as misfit
+from sklearn_magdg.modules._shapes import without_numbers as without_numbers
 from sklearn_magdg.modules._two_headed import DomainHead, NetOutput, TwoHeaded
 
 __all__ = [

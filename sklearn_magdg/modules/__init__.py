@@ -9,16 +9,7 @@ from sklearn_magdg.modules._adversarial import (
     turn,
 )
 from sklearn_magdg.modules._augment import AUGMENTATIONS, HistologyAugment
-from sklearn_magdg.modules._backbones import (
-    FeatureInput,
-    Frozen,
-    ImageInput,
-    build_backbone,
-    check_backbone,
-    last_block,
-    perceptron,
-    trainable_projection,
-)
+from sklearn_magdg.modules._backbones import build_backbone, check_backbone, perceptron, trainable_projection
 from sklearn_magdg.modules._dcgan import (
     UPSAMPLINGS,
     FeatureDiscriminator,
@@ -28,6 +19,8 @@ from sklearn_magdg.modules._dcgan import (
     SignedInput,
     standing_statistics,
 )
+from sklearn_magdg.modules._frozen import Frozen, last_block
+from sklearn_magdg.modules._inputs import FeatureInput, ImageInput
 from sklearn_magdg.modules._losses import Objective, weighted_mean
 from sklearn_magdg.modules._penalties import EMBEDDING_PENALTIES, PENALTIES, GroupDRO, coral, mmd, vrex
 from sklearn_magdg.modules._random_features import MeanOverTurns, RandomFeatures

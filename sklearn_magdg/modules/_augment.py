@@ -102,7 +102,7 @@ def random_view(images, low, high, flips):
     zoom, centre, direction = (draw.to(images.device) for draw in (zoom, centre, direction))
     rows = resampling_weights(zoom, height * centre[0], direction[0], height)
     columns = resampling_weights(zoom, width * centre[1], direction[1], width)
-    # both axes as batched products of matrices, which are faster than gathering: along the width, then the height
+    # separable, so that two batched products of matrices do: along the width, then along the height
     view = rows[:, None] @ (images.flatten(1, 2) @ columns.mT).reshape(images.shape)  # (n, 3, h, w)
     view.clamp_(max=255)  # weights sum to 1 but for rounding
     if flips and height == width:

@@ -22,7 +22,7 @@ def perceptron(n_inputs, hidden=64, n_features=32):
     hidden : int, default=64
         Width of the first layer.
     n_features : int, default=32
-        Width of the embedding, which is at least 0.
+        Width of the embedding, whose values are at least 0.
     """
     return nn.Sequential(
         nn.Linear(n_inputs, hidden),

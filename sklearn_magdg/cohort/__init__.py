@@ -15,6 +15,7 @@ from sklearn_magdg.cohort._encoding import Encoded as Encoded
 from sklearn_magdg.cohort._encoding import as_column as as_column
 from sklearn_magdg.cohort._encoding import encode as encode
 from sklearn_magdg.cohort._encoding import encode_magnification as encode_magnification
+from sklearn_magdg.cohort._encoding import spelled_alike as spelled_alike
 from sklearn_magdg.cohort._folds import deal_into_folds as deal_into_folds
 from sklearn_magdg.cohort._folds import deal_patients as deal_patients
 from sklearn_magdg.cohort._holdout import patient_holdout as patient_holdout

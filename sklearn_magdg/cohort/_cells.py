@@ -11,6 +11,19 @@ from sklearn_magdg.cohort._labels import read_labels
 def read_generator_cohort(y, n_samples, *, patient, magnification, conditional):
     """`Cohort` of the training rows of a generator; one that is not conditional knows no class and no magnification.
 
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or None
+        Classes, needed by a conditional generator and not read by another.
+    n_samples : int
+        Rows of X.
+    patient : array-like of shape (n_samples,) or None
+        Patients; a missing one (None, NaN) has code -1.
+    magnification : array-like of shape (n_samples,) or None
+        Magnifications, none missing.
+    conditional : bool
+        Whether samples will be asked for by class and magnification.
+
     Raises
     ------
     ValueError
@@ -23,31 +36,52 @@ def read_generator_cohort(y, n_samples, *, patient, magnification, conditional):
         return read_cohort(n_samples, patient=patient, allow_missing_patients=True)
     if y is None:
         raise ValueError("DCGAN(conditional=True) needs labels: pass `y` to `fit`, or set conditional=False.")
+
     y = read_labels(y, n_samples)
-    _refuse_single_images(y)
+    classes, n_images = np.unique(y, return_counts=True)
+    single = classes[n_images < 2].tolist()
+    if single:
+        raise ValueError(
+            f"DCGAN needs at least 2 images of each class, got 1 (n_samples={n_samples}) of {name_some(single)}: a "
+            "generator could only repeat it; add images, or leave the class out."
+        )
     return read_cohort(n_samples, y, patient=patient, magnification=magnification, allow_missing_patients=True)
 
 
-def _refuse_single_images(labels):
-    values, counts = np.unique(labels, return_counts=True)
-    if counts.min() < 2:
-        single = values[counts < 2].tolist()
-        raise ValueError(
-            f"DCGAN needs at least 2 images of each class, got 1 (n_samples={len(labels)}) of {name_some(single)}: a "
-            "generator could only repeat it; add images, or leave the class out."
-        )
-
-
 def cells_of(cohort):
-    """A (class, magnification) pair per row, as an array of objects; None where the cohort does not know one."""
+    """A (class, magnification) pair per row, as an array of objects; None where the cohort does not know one.
+
+    Examples
+    --------
+    >>> from sklearn_magdg.cohort import cells_of, read_cohort
+    >>> cells_of(read_cohort(2, ["b", "m"], magnification=[40, 100])).tolist()
+    [('b', 40), ('m', 100)]
+    """
     magnifications = [None] * len(cohort) if cohort.magnification is None else cohort.magnification.values()
     cells = np.empty(len(cohort), dtype=object)
+    # by slice, into an array that is there: np.array would make two columns of the pairs
     cells[:] = list(zip(cohort.label.values(), magnifications, strict=True))
     return cells
 
 
 def check_parts(cell_of_row, held_back, code):
-    """Refuse a part set aside that leaves a class too few images to learn, or holds too few to judge by."""
+    """Refuse a part set aside that leaves a class too few images to learn, or holds too few to judge by.
+
+    Parameters
+    ----------
+    cell_of_row : sequence of (class, magnification) of length n
+        As `cells_of` has them.
+    held_back : ndarray of bool of shape (n,)
+        The part set aside; where it is empty there is nothing to check.
+    code : ndarray of int of shape (n,)
+        Cell of each row among those of the part left to train on, -1 where it is none of them: such a row of the
+        part set aside judges no sample, for none is made of its cell.
+
+    Raises
+    ------
+    ValueError
+        With fewer than 2 images of a class left, or fewer than 2 to judge by.
+    """
     if not held_back.any():
         return
     labels = [cell[0] for cell in cell_of_row]
@@ -64,43 +98,73 @@ def check_parts(cell_of_row, held_back, code):
 
 
 def codes_of(cell_of_row, cells):
-    """Position of each row's cell in `cells`, -1 where it is none of them."""
+    """Position of each row's cell in `cells`, an int64 array `(n,)`; -1 where it is none of them."""
     position = {cell: code for code, cell in enumerate(cells)}
     return np.array([position.get(cell, -1) for cell in cell_of_row], dtype=np.int64)
 
 
 def parts_of(cells):
-    """Codes of class and magnification `(n_cells, 2)`."""
-    return np.column_stack([_ranks([cell[part] for cell in cells]) for part in (0, 1)])
+    """Codes of class and magnification `(n_cells, 2)`, each the rank among those of its kind that stand in `cells`.
 
-
-def _ranks(names):
-    ordered = sort_names(set(names))
-    return [ordered.index(name) for name in names]
+    Examples
+    --------
+    >>> from sklearn_magdg.cohort import parts_of
+    >>> parts_of([("b", "100X"), ("b", "40X"), ("m", "100X")])
+    array([[0, 1],
+           [0, 0],
+           [1, 1]])
+    """
+    ranks = []
+    for names in zip(*cells, strict=True):  # the classes, then the magnifications
+        ordered = sort_names(set(names))
+        ranks.append([ordered.index(name) for name in names])
+    return np.column_stack(ranks)
 
 
 def draw_cells(cells, counts, n, y, magnification, rng):
-    """Position in `cells` of every sample: any that was asked for, as often as it stood in the training set."""
+    """Position in `cells` of every sample `(n,)`: any that was asked for, as often as it stood in the training set.
+
+    Parameters
+    ----------
+    cells : sequence of (class, magnification) of length n_cells
+        Those of the training set; None in both places of a generator that was fitted without.
+    counts : ndarray of shape (n_cells,)
+        Number of training images of each, at least 1.
+    n : int
+        Number of samples.
+    y, magnification : scalar, array-like of shape (n,) or None
+        What each sample must be of; a scalar asks it of all, None of none.
+    rng : numpy.random.RandomState
+        Gives one uniform number a sample, whatever was asked for.
+
+    Raises
+    ------
+    ValueError
+        For a wrong length, a name that was not in the training set, and a pair that stood in no training image.
+    """
     wanted = np.ones((n, len(cells)), dtype=bool)
-    for part, values, name in ((0, y, "y"), (1, magnification, "magnification")):
-        if values is not None:
-            wanted &= _matches([cell[part] for cell in cells], n, values, name)
-    weights = wanted * counts
+    for part, asked, name in ((0, y, "y"), (1, magnification, "magnification")):
+        if asked is None:
+            continue
+        known = [cell[part] for cell in cells]
+        if known[0] is None:
+            raise ValueError(
+                f"`{name}` cannot be asked for: this DCGAN was fitted without; leave it None, or fit anew."
+            )
+        asked = np.broadcast_to(np.asarray(asked), (n,)) if np.ndim(asked) == 0 else np.asarray(asked)
+        if len(asked) != n:
+            raise ValueError(f"`{name}` must have n={n} entries, got {len(asked)}; give one per sample.")
+        unknown = sorted(set(asked.tolist()) - set(known), key=str)
+        if unknown:
+            fitted = name_some(sort_names(set(known)))
+            raise ValueError(
+                f"`{name}` holds {unknown[0]!r}, which was not in the training set: {fitted}; ask for one."
+            )
+        wanted &= np.array([[value == each for each in known] for value in asked])
+
+    weights = wanted * counts  # (n, n_cells)
     if not weights.any(axis=1).all():
-        raise ValueError("No training image had that combination of class and magnification.")
+        raise ValueError("No training image had that combination of class and magnification; ask for another.")
+    # the inverse of each row's distribution function; its last value, 1 but for rounding, is left out
     cumulative = np.cumsum(weights / weights.sum(axis=1, keepdims=True), axis=1)
     return (rng.random_sample((n, 1)) > cumulative[:, :-1]).sum(axis=1)
-
-
-def _matches(known, n, values, name):
-    """Which of the `known` names, one a cell, each of `n` samples was asked for `(n, n_cells)`."""
-    if known[0] is None:
-        raise ValueError(f"`{name}` cannot be asked for: this DCGAN was fitted without; leave it None, or fit anew.")
-    values = np.broadcast_to(np.asarray(values), (n,)) if np.ndim(values) == 0 else np.asarray(values)
-    if len(values) != n:
-        raise ValueError(f"`{name}` must have n={n} entries, got {len(values)}.")
-    unknown = sorted(set(values.tolist()) - set(known), key=str)
-    if unknown:
-        fitted = name_some(sort_names(set(known)))
-        raise ValueError(f"`{name}` holds {unknown[0]!r}, which was not in the training set: {fitted}.")
-    return np.array([[value == k for k in known] for value in values])

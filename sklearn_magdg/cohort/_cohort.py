@@ -24,6 +24,14 @@ class Cohort:
         Magnification of every row; names in numeric order.
     weight : ndarray of shape (n,), default=None
         Weights of at least 0; None weighs all rows alike.
+
+    Examples
+    --------
+    >>> from sklearn_magdg.cohort import read_cohort
+    >>> cohort = read_cohort(3, ["benign", "malignant", "benign"], patient=["ann", "bob", "ann"])
+    >>> ann = cohort.take(cohort.patient.codes == 0)
+    >>> len(ann), ann.label.names, ann.magnification
+    (2, ['benign', 'malignant'], None)
     """
 
     label: Encoded
@@ -35,10 +43,28 @@ class Cohort:
         return len(self.label.codes)
 
     def take(self, rows):
-        """Only these rows, by positions or by a mask: every column that has one value per row."""
+        """Only these rows: every column that has one value per row is cut, in the order of `rows`.
+
+        Columns are arrays, of any number of axes of which rows are the first, `Encoded`, and whatever else has a
+        `take` by positions, such as a source of images. What is said of all rows at once (text, None) stays.
+
+        Parameters
+        ----------
+        rows : ndarray of int, or of bool and shape (n,)
+            Positions, or a mask.
+
+        Returns
+        -------
+        cohort : Cohort
+            Of the same class. Names that no row bears any more are kept, so that codes mean what they meant.
+        """
         rows = np.asarray(rows)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        return replace(self, **{field.name: _taken(getattr(self, field.name), rows) for field in fields(self)})
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        # not by `take` for arrays: theirs would flatten a column of more than one axis
+        arrays = {name: column[rows] for name, column in columns.items() if isinstance(column, np.ndarray)}
+        others = {n: column.take(rows) for n, column in columns.items() if n not in arrays and hasattr(column, "take")}
+        return replace(self, **arrays, **others)
 
     def replace(self, **columns):
         """A copy with other columns."""
@@ -48,22 +74,26 @@ class Cohort:
     def patient_class(self):
         """Class of each patient that stands in some row `(n_patients,)`, in the order of their codes.
 
-        A patient counts by the class of most of its rows, the lower code on a tie.
+        A patient counts by the class of most of its rows, the lower code on a tie. Every row needs a patient.
         """
         return majority_class(self.patient.present().codes, self.label.codes)
-
-
-def _taken(column, rows):
-    """Rows of an array, an `Encoded` or a source of images; what is said of all rows at once stays."""
-    if isinstance(column, np.ndarray):
-        return column[rows]
-    return column.take(rows) if hasattr(column, "take") else column
 
 
 def read_cohort(n_samples, y=None, *, patient=None, magnification=None, weight=None, allow_missing_patients=False):
     """`Cohort` of what a splitter or a metric was given, checked; a column that is None stays unknown.
 
-    Real-valued and multi-output targets, and no target at all, make one class of all rows.
+    Parameters
+    ----------
+    n_samples : int
+        Length that every column must have.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+        Classes. Real-valued and multi-output targets, and no target at all, make one class of all rows.
+    patient, magnification : array-like of shape (n_samples,), default=None
+        As `encode` and `encode_magnification` read them.
+    weight : ndarray of shape (n_samples,), default=None
+        Taken as it is.
+    allow_missing_patients : bool, default=False
+        Whether rows may be without a patient, which then has code -1.
 
     Raises
     ------

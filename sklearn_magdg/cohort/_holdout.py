@@ -40,59 +40,67 @@ def patient_holdout(cohort, fraction, rng):
     """
     if not 0 < fraction < 1:
         raise ValueError(f"The fraction of patients to set aside must lie between 0 and 1, got {fraction!r}.")
-    known = cohort.patient.codes >= 0
-    with_patient = cohort.take(known)
-    held_out = np.zeros(len(cohort), dtype=bool)
-    held_out[known] = _draw(with_patient.patient_class, fraction, rng)[with_patient.patient.present().codes]
-    return held_out
+    has_patient = cohort.patient.codes >= 0
+    with_patient = cohort.take(has_patient)
+    patient_class = with_patient.patient_class
 
-
-def _draw(patient_class, fraction, rng):
-    """Mask `(n_patients,)` of the patients set aside."""
     drawn = np.zeros(len(patient_class), dtype=bool)
     for each in np.unique(patient_class):
         members = np.flatnonzero(patient_class == each)
         if len(members) > 1:
+            # Python's round, half to even: 0.5 of 5 patients are 2
             n_drawn = np.clip(round(fraction * len(members)), 1, len(members) - 1)
             drawn[rng.permutation(members)[:n_drawn]] = True
-    return drawn
+
+    held_out = np.zeros(len(cohort), dtype=bool)
+    held_out[has_patient] = drawn[with_patient.patient.present().codes]
+    return held_out
 
 
 def validation_rows(cohort, fraction, rng, *, before=None):
-    """Mask of the rows that early stopping sets aside.
+    """Mask `(n_samples,)` of the rows that early stopping sets aside.
 
     It depends on the rows that have a patient alone: generated rows, which have none, leave it as it is. A fit that
     goes on keeps the patients `before` that the fit before set aside, for the net has been trained on all others.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Patients must be known, though not of every row.
+    fraction, rng
+        As of `patient_holdout`; not used where a patient of `before` is in the data.
+    before : sequence of patients, default=None
+        Names of those that the fit before set aside; None where there is no fit before.
 
     Raises
     ------
     ValueError
         If no class has two patients, or nothing of some class is left to train on beside those of `before`.
+
+    Warns
+    -----
+    UserWarning
+        If one of `before` is missing from the data, or none was set aside.
     """
     if before is not None:
-        kept = _set_aside_again(cohort, before)
+        found = [code for code, name in enumerate(cohort.patient.names) if name in before]
+        kept = np.isin(cohort.patient.codes, found)
+        if not before or len(found) < len(before):
+            warnings.warn(
+                f"warm_start=True goes on from a fit that set {len(before)} patients aside, {len(found)} of whom are "
+                "in the data: early stopping may validate on patients that the net was trained on; fit on the same "
+                "patients with early_stopping=True from the start.",
+                UserWarning,
+            )
+        if len(np.setdiff1d(cohort.label.codes, cohort.label.codes[~kept])):
+            raise ValueError(
+                "No patient of some class is left to train on beside those that the fit before set aside "
+                f"({before}): pass all patients again, or set warm_start=False."
+            )
         if kept.any():
             return kept
-    held_back = patient_holdout(cohort, fraction, rng)
-    if not held_back.any():
+
+    held_out = patient_holdout(cohort, fraction, rng)
+    if not held_out.any():
         raise ValueError("early_stopping=True needs a class with at least 2 patients to set one of them aside.")
-    return held_back
-
-
-def _set_aside_again(cohort, before):
-    """Mask of the rows whose patients the fit before set aside."""
-    found = [code for code, name in enumerate(cohort.patient.names) if name in before]
-    kept = np.isin(cohort.patient.codes, found)
-    if not before or len(found) < len(before):
-        warnings.warn(
-            f"warm_start=True goes on from a fit that set {len(before)} patients aside, {len(found)} of whom are in "
-            "the data: early stopping may validate on patients that the net was trained on; fit on the same "
-            "patients with early_stopping=True from the start.",
-            UserWarning,
-        )
-    if len(np.setdiff1d(cohort.label.codes, cohort.label.codes[~kept])):
-        raise ValueError(
-            "No patient of some class is left to train on beside those that the fit before set aside "
-            f"({before}): pass all patients again, or set warm_start=False."
-        )
-    return kept
+    return held_out

@@ -9,29 +9,42 @@ from sklearn_magdg.cohort._encoding import Encoded, as_column, encode
 
 
 def as_target(y, n_samples):
-    """`y` as an array with one row per sample: a matrix of outputs stays one."""
+    """`y` as an array with one row per sample: a matrix of outputs stays one, a single column becomes `(n,)`."""
     y = np.asarray(y)
     return y if y.ndim == 2 and y.shape[1] > 1 and len(y) == n_samples else as_column(y, "y", n_samples)
 
 
 def class_codes(y, n_samples):
-    """Class of every sample; one class of all for None, real-valued and multi-output targets."""
-    if y is None or y.ndim > 1 or _is_continuous(y):
+    """`Encoded` class of every sample of the array `y`; the one class None of all where `y` has no classes.
+
+    That is where `y` is None, has several outputs, or holds floats that are not whole: a splitter then stratifies by
+    nothing. Whole floats are classes, and NaN among them is refused as a missing class.
+    """
+    has_fractions = y is not None and y.dtype.kind == "f" and np.any(np.isfinite(y) & (y != np.round(y)))
+    if y is None or y.ndim > 1 or has_fractions:
         return Encoded(np.zeros(n_samples, dtype=np.intp), [None])
     return encode(y, "y", n_samples)
-
-
-def _is_continuous(y):
-    return y.dtype.kind == "f" and bool(np.any(np.isfinite(y) & (y != np.round(y))))
 
 
 def majority_class(patient, label):
     """Class of most samples of each patient `(n_patients,)`, the lower code on a tie.
 
-    The codes in `patient` run from 0 and none is left out.
+    Parameters
+    ----------
+    patient : ndarray of int of shape (n,)
+        Codes that run from 0 without a gap.
+    label : ndarray of int of shape (n,)
+        Codes of classes, at least 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_magdg.cohort import majority_class
+    >>> majority_class(np.array([0, 0, 0, 1, 1]), np.array([2, 2, 1, 1, 0]))
+    array([2, 0])
     """
     n_classes = label.max(initial=0) + 1
-    pairs, counts = np.unique(patient * n_classes + label, return_counts=True)
+    pairs, counts = np.unique(patient * n_classes + label, return_counts=True)  # a number per pair that occurs
     owner, candidate = np.divmod(pairs, n_classes)
     order = np.lexsort((-candidate, counts, owner))
     majority = np.empty(owner.max(initial=-1) + 1, dtype=np.intp)
@@ -42,10 +55,17 @@ def majority_class(patient, label):
 def read_labels(y, n_samples):
     """Labels of a classifier as a 1-D array, none missing, blank or mixed with another type.
 
+    The messages are scikit-learn's where its estimator checks ask for their words, else those of `encode`.
+
     Raises
     ------
     ValueError
         If `y` is None, has another length, holds a missing value, or is no classification target.
+
+    Warns
+    -----
+    DataConversionWarning
+        If `y` is one column of shape (n_samples, 1).
     """
     if y is None:
         raise ValueError("A classifier requires y to be passed, but the target y is None: give one label per sample.")
@@ -62,6 +82,8 @@ def read_labels(y, n_samples):
 
 def encode_classes(y, asker):
     """`Encoded` labels of a classifier, whose names are its ``classes_``: NumPy's order, as scikit-learn has it.
+
+    Codes are int64, whatever the platform, for a net's loss takes no other.
 
     Raises
     ------

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.utils import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight
 
-from sklearn_magdg.cohort._cohort import Cohort
-from sklearn_magdg.cohort._encoding import Encoded, encode, encode_magnification
+from sklearn_magdg.cohort._cohort import read_cohort
+from sklearn_magdg.cohort._encoding import Encoded
 from sklearn_magdg.cohort._labels import encode_classes, read_labels
 
 
@@ -31,34 +31,54 @@ def read_training_cohort(
     asker : str
         Name of the estimator, for the messages.
 
+    Returns
+    -------
+    cohort : Cohort
+        Its label's names are the classifier's ``classes_``; its weight is float64 and known.
+
     Raises
     ------
     ValueError
         For a single class, a length that differs, and a missing, blank or doubly spelled value.
+
+    Examples
+    --------
+    >>> from sklearn_magdg.cohort import read_training_cohort
+    >>> read_training_cohort(["b", "m", "m"], 3, class_weight="balanced", asker="CNNClassifier").weight
+    array([1.5 , 0.75, 0.75])
     """
     y = read_labels(y, n_samples)
-    return Cohort(
-        encode_classes(y, asker),
-        None if patient is None else encode(patient, "patient", n_samples, allow_missing=True),
-        None if magnification is None else encode_magnification(magnification, n_samples),
-        training_weight(sample_weight, class_weight, y),
-    )
+    label = encode_classes(y, asker)
+    cohort = read_cohort(n_samples, patient=patient, magnification=magnification, allow_missing_patients=True)
+    return cohort.replace(label=label, weight=training_weight(sample_weight, class_weight, y))
 
 
 def training_weight(sample_weight, class_weight, y):
-    """Product of both weights (n,), float64, checked."""
+    """Product of both weights `(n,)`, float64: finite, at least 0, and above 0 for some sample.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative or not finite, or the product is 0 for every sample.
+    """
     weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
     factor = compute_sample_weight(class_weight, y)
     if not np.isfinite(factor).all() or factor.min() < 0:
         raise ValueError(f"`class_weight` must hold finite numbers of at least 0, got {class_weight!r}.")
-    weight = weight * factor
+    weight = weight * factor  # not in place: it may be the array that the user passed
     if not weight.any():
         raise ValueError(f"`sample_weight` times `class_weight` ({class_weight!r}) is 0 for every sample; raise one.")
     return weight
 
 
 def with_patients(cohort):
-    """`cohort`, where every image is a patient of its own if none are known, with a warning of what that leaks."""
+    """`cohort`, where every image is a patient of its own if none are known.
+
+    Warns
+    -----
+    UserWarning
+        If none are known, of what that leaks.
+    """
     if cohort.patient is not None:
         return cohort
     warnings.warn(

@@ -2,7 +2,6 @@
 
 import warnings
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.model_selection import BaseCrossValidator
@@ -47,10 +46,8 @@ def make_groups(patient, magnification):
     """
     patient = encode(patient, "patient")
     magnification = encode_magnification(magnification, len(patient.codes))
-    groups = np.empty((len(patient.codes), 2), dtype=object)
-    for column, encoded in enumerate((patient, magnification)):
-        groups[:, column] = np.array(encoded.names, dtype=object)[encoded.codes]
-    return groups
+    # of objects, for NumPy would turn a number beside a text into text
+    return np.column_stack([patient.values(), magnification.values()])
 
 
 class LeaveOneMagnificationOut(BaseCrossValidator):
@@ -119,20 +116,29 @@ class LeaveOneMagnificationOut(BaseCrossValidator):
     __metadata_request__split = {"groups": True, "patient": True, "magnification": True}
 
     def __init__(
-        self,
-        n_patient_folds=5,
-        *,
-        magnifications=None,
-        patient_test_size=None,
-        shuffle=False,
-        random_state=None,
+        self, n_patient_folds=5, *, magnifications=None, patient_test_size=None, shuffle=False, random_state=None
     ):
         self.n_patient_folds = n_patient_folds
         self.magnifications = magnifications
         self.patient_test_size = patient_test_size
         self.shuffle = shuffle
         self.random_state = random_state
-        self._check_parameters()
+
+        # Checked here, where the fault stands: a splitter is no estimator, nobody sets its parameters later.
+        folds, size, held_out = n_patient_folds, patient_test_size, magnifications
+        if not isinstance(folds, Integral) or folds < 1:
+            raise ValueError(f"`n_patient_folds` must be an integer of at least 1, got {folds!r}.")
+        if size is not None and not (isinstance(size, Real) and 0 < size < 1):
+            raise ValueError(f"`patient_test_size` must be None or lie between 0 and 1, got {size!r}.")
+        if held_out is not None and (isinstance(held_out, str) or not np.ndim(held_out) or not len(held_out)):
+            raise ValueError(f"`magnifications` must be None or list the ones to hold out, got {held_out!r}.")
+        if held_out is not None and len(set(held_out)) < len(held_out):
+            raise ValueError(f"`magnifications` names one twice: {list(held_out)}; name each once.")
+        if random_state is not None and not shuffle and size is None:
+            raise ValueError(
+                "`random_state` has nothing to seed: set `shuffle=True` or `patient_test_size`, "
+                "or leave `random_state=None`."
+            )
 
     def split(self, X, y=None, groups=None, *, patient=None, magnification=None):
         """Index arrays of every split: held-out magnifications ascending, then patient folds.
@@ -156,11 +162,25 @@ class LeaveOneMagnificationOut(BaseCrossValidator):
             Samples of other patients at other magnifications, ascending.
         test : ndarray of int
             Samples of the fold's patients at the held-out magnification, ascending.
+
+        Raises
+        ------
+        ValueError
+            As the class says; at once, and not when the first split is asked for.
         """
-        cohort = _read_metadata(_num_samples(X), y, groups, patient, magnification)
-        deals = self._deal_all(cohort)
-        _check_parts(cohort, deals, self._remedies())
-        return _iterate(cohort, deals)
+        if patient is None and magnification is None:
+            patient, magnification = _split_groups(groups)
+        for name, values in (("patient", patient), ("magnification", magnification)):
+            if values is None:
+                raise ValueError(
+                    f"LeaveOneMagnificationOut needs `{name}` too: add it to `params=`, or with routing off pass "
+                    "groups=make_groups(patient, magnification)."
+                )
+        cohort = read_cohort(_num_samples(X), y, patient=patient, magnification=magnification)
+        deals = self._deal(cohort)
+        self._check_parts(cohort, deals)
+        # a generator of its own, so that what is amiss has been said before the first split is asked for
+        return ((np.flatnonzero(train), np.flatnonzero(test)) for *_, train, test in _masks(cohort, deals))
 
     def get_n_splits(self, X=None, y=None, groups=None, *, patient=None, magnification=None):
         """How many splits there are: held-out magnifications times patient folds.
@@ -194,51 +214,42 @@ class LeaveOneMagnificationOut(BaseCrossValidator):
             magnification = _split_groups(groups)[1]
         return len(encode_magnification(magnification).names) * n_folds
 
-    def _check_parameters(self):
-        folds, size, held_out = self.n_patient_folds, self.patient_test_size, self.magnifications
-        if not isinstance(folds, Integral) or folds < 1:
-            raise ValueError(f"`n_patient_folds` must be an integer of at least 1, got {folds!r}.")
-        if size is not None and not (isinstance(size, Real) and 0 < size < 1):
-            raise ValueError(f"`patient_test_size` must be None or lie between 0 and 1, got {size!r}.")
-        if held_out is not None and (isinstance(held_out, str) or not np.ndim(held_out) or not len(held_out)):
-            raise ValueError(f"`magnifications` must be None or list the ones to hold out, got {held_out!r}.")
-        if held_out is not None and len(set(held_out)) < len(held_out):
-            raise ValueError(f"`magnifications` names one twice: {list(held_out)}.")
-        if self.random_state is not None and not self.shuffle and size is None:
-            raise ValueError(
-                "`random_state` has nothing to seed: set `shuffle=True` or `patient_test_size`, "
-                "or leave `random_state=None`."
-            )
+    def _deal(self, cohort):
+        """Held-out magnifications, ascending: code, and fold of every patient `(n_patients,)`, -1 if not tested there.
 
-    def _held_out(self, names):
-        """Codes of the magnifications to hold out, ascending."""
+        With `patient_test_size` there is one fold, 0, of the patients set aside.
+        """
+        names = cohort.magnification.names
         if len(names) < 2:
-            raise ValueError(f"LeaveOneMagnificationOut needs at least 2 magnifications, got {len(names)}: {names}.")
-        if self.magnifications is None:
-            return range(len(names))
-        refuse_unknown(self.magnifications, names)
-        return sorted(names.index(name) for name in self.magnifications)
-
-    def _deal_all(self, cohort):
-        """One `_Deal` per held-out magnification."""
-        held_out = self._held_out(cohort.magnification.names)
+            raise ValueError(
+                f"LeaveOneMagnificationOut needs at least 2 magnifications, got {len(names)}: {names}; add images "
+                "of another."
+            )
+        held_out = names if self.magnifications is None else self.magnifications
+        refuse_unknown(held_out, names)
         # one seed per magnification of the data, so that holding out fewer changes no fold
-        rng = check_random_state(self.random_state)
-        seeds = rng.randint(np.iinfo(np.int32).max, size=len(cohort.magnification.names))
-        return [_Deal(m, self._deal(cohort, m, np.random.RandomState(seeds[m]))) for m in held_out]
+        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=len(names))
 
-    def _deal(self, cohort, held_out, rng):
-        """Fold of every patient `(n_patients,)`, -1 for those not tested at the held-out magnification."""
-        name, here = cohort.magnification.names[held_out], cohort.take(cohort.magnification.codes == held_out)
-        fold = np.full(len(cohort.patient.names), -1)
-        if self.patient_test_size is not None:
-            fold[here.patient.codes[patient_holdout(here, self.patient_test_size, rng)]] = 0
-            return _refuse_empty_test(fold, name)
-        self._refuse_few_patients(len(np.unique(here.patient.codes)), name)
-        fold[here.patient.codes] = deal_into_folds(here, self.n_patient_folds, rng if self.shuffle else None)
-        return fold
+        deals = []
+        for code in sorted(names.index(name) for name in held_out):
+            here, rng = cohort.take(cohort.magnification.codes == code), np.random.RandomState(seeds[code])
+            if self.patient_test_size is None:
+                fold_of_row = self._deal_into_folds(here, names[code], rng if self.shuffle else None)
+            else:
+                fold_of_row = np.where(patient_holdout(here, self.patient_test_size, rng), 0, -1)
+            if fold_of_row.max() < 0:
+                raise ValueError(
+                    f"Magnification {names[code]!r} has no class with 2 patients, so none can be set aside; "
+                    "use `n_patient_folds` instead of `patient_test_size`."
+                )
+            fold = np.full(len(cohort.patient.names), -1)
+            fold[here.patient.codes] = fold_of_row
+            deals.append((code, fold))
+        return deals
 
-    def _refuse_few_patients(self, n_patients, name):
+    def _deal_into_folds(self, here, name, rng):
+        """Fold of every row of magnification `name`, where there are patients enough."""
+        n_patients = len(np.unique(here.patient.codes))
         if n_patients < self.n_patient_folds:
             # one fold would test all patients there and, where all are seen at every magnification, train on none
             fewer = f"lower `n_patient_folds` to at most {n_patients}, " if n_patients > 1 else ""
@@ -246,42 +257,58 @@ class LeaveOneMagnificationOut(BaseCrossValidator):
                 f"Magnification {name!r} has {counted(n_patients, 'patient')}, fewer than {self.n_patient_folds} "
                 f"folds; {fewer}hold out only others (`magnifications`), or add patients."
             )
+        return deal_into_folds(here, self.n_patient_folds, rng)
 
-    def _remedies(self):
-        """What makes the training parts larger, and what the test parts."""
-        if self.patient_test_size is not None:
-            return {"training": "lower `patient_test_size`", "test": "raise `patient_test_size`"}
-        return {"training": "raise `n_patient_folds`", "test": "lower `n_patient_folds`"}
+    def _check_parts(self, cohort, deals):
+        """Refuse an empty training part; warn of parts of one class where the data have more."""
+        parameter = "`n_patient_folds`" if self.patient_test_size is None else "`patient_test_size`"
+        train_more, test_more = f"raise {parameter}", f"lower {parameter}"
+        if self.patient_test_size is not None:  # a larger share tests more, more folds test fewer at a time
+            train_more, test_more = test_more, train_more
+        lonely = {"training": [], "test": []}
+        for name, fold, train, test in _masks(cohort, deals):
+            if not train.any():
+                raise ValueError(
+                    f"Nothing is left to train on when fold {fold} at magnification {name!r} is tested: all images at "
+                    f"other magnifications are of its patients; {train_more}, or add patients."
+                )
+            for part, rows in (("training", train), ("test", test)):
+                label = cohort.label.codes[rows]
+                if label.min() == label.max():
+                    lonely[part].append(f"magnification {name!r} fold {fold}")
+        if not cohort.label.codes.any():
+            return  # one class is all there is
+
+        consequences = {
+            "training": f"no classifier can be fitted there; {train_more}, or add patients.",
+            "test": f"AUC is undefined there; {test_more} or use a score that is defined, such as the Brier score.",
+        }
+        for part, splits in lonely.items():
+            if splits:
+                warnings.warn(
+                    f"{len(splits)} {part} parts have images of one class only ({shorten(splits)}): "
+                    f"{consequences[part]}",
+                    UserWarning,
+                )
 
 
 def refuse_unknown(held_out, names):
-    """Refuse to hold out magnifications that are not among `names`, those of the data."""
+    """Refuse to hold out magnifications that are not among `names`, those of the data.
+
+    Names are compared as they are written: 40 is not "40X".
+
+    Raises
+    ------
+    ValueError
+        Names the unknown ones, in numeric order.
+    """
     unknown = sort_names(set(held_out) - set(names))
     if unknown:
         raise ValueError(f"`magnifications` holds out {unknown}, but the data have {names}; name some of these.")
 
 
-class _Deal(NamedTuple):
-    """Code of a held-out magnification, and the fold of every patient there."""
-
-    held_out: int
-    fold: np.ndarray
-
-
-def _read_metadata(n_samples, y, groups, patient, magnification):
-    if patient is None and magnification is None:
-        patient, magnification = _split_groups(groups)
-    for name, values in (("patient", patient), ("magnification", magnification)):
-        if values is None:
-            raise ValueError(
-                f"LeaveOneMagnificationOut needs `{name}` too: add it to `params=`, or with routing off pass "
-                "groups=make_groups(patient, magnification)."
-            )
-    return read_cohort(n_samples, y, patient=patient, magnification=magnification)
-
-
 def _split_groups(groups):
-    """Patient and magnification out of what `make_groups` returned."""
+    """Columns patient and magnification `(n_samples,)` of what `make_groups` returned, checked for its shape alone."""
     if groups is None:
         raise ValueError(
             "LeaveOneMagnificationOut needs patients and magnifications: with metadata routing on pass "
@@ -298,67 +325,12 @@ def _split_groups(groups):
     return groups[:, 0], groups[:, 1]
 
 
-def _iterate(cohort, deals):
+def _masks(cohort, deals):
+    """Every split: held-out magnification, number of the fold, masks `(n_samples,)` of its training and test part."""
     for held_out, fold in deals:
-        here = cohort.magnification.codes == held_out
-        fold_of_sample = fold[cohort.patient.codes]
+        name = cohort.magnification.names[held_out]
+        here, fold_of_row = cohort.magnification.codes == held_out, fold[cohort.patient.codes]
         for each in range(fold.max() + 1):
-            in_fold = fold_of_sample == each
-            yield np.flatnonzero(~in_fold & ~here), np.flatnonzero(in_fold & here)
-
-
-def _refuse_empty_test(fold, name):
-    if not np.any(fold >= 0):
-        raise ValueError(
-            f"Magnification {name!r} has no class with 2 patients, so none can be set aside; "
-            "use `n_patient_folds` instead of `patient_test_size`."
-        )
-    return fold
-
-
-def _check_parts(cohort, deals, remedies):
-    """Refuse an empty training part; warn of parts of one class where the data have more."""
-    lonely = {"training": [], "test": []}
-    for deal in deals:
-        name = cohort.magnification.names[deal.held_out]
-        train, test = _count_classes(cohort, deal)
-        _refuse_empty_train(train.sum(axis=1), name, remedies["training"])
-        for part, counts in (("training", train), ("test", test)):
-            folds = np.flatnonzero(np.count_nonzero(counts, axis=1) == 1)
-            lonely[part] += [f"magnification {name!r} fold {fold}" for fold in folds]
-    if cohort.label.codes.any():
-        _warn_one_class(lonely, remedies)
-
-
-def _count_classes(cohort, deal):
-    """Images of every class in the training and in the test part of every fold, each (n_folds, n_classes)."""
-    n_folds, n_classes = deal.fold.max() + 1, cohort.label.codes.max() + 1
-    here, fold = cohort.magnification.codes == deal.held_out, deal.fold[cohort.patient.codes]
-
-    def count(rows):
-        cell = fold[rows] * n_classes + cohort.label.codes[rows]
-        return np.bincount(cell, minlength=n_folds * n_classes).reshape(n_folds, n_classes)
-
-    elsewhere = np.bincount(cohort.label.codes[~here], minlength=n_classes)
-    return elsewhere - count(~here & (fold >= 0)), count(here & (fold >= 0))
-
-
-def _refuse_empty_train(n_train, name, remedy):
-    if np.any(n_train == 0):
-        raise ValueError(
-            f"Nothing is left to train on when fold {np.argmin(n_train)} at magnification {name!r} is "
-            f"tested: all images at other magnifications are of its patients; {remedy}, or add patients."
-        )
-
-
-def _warn_one_class(lonely, remedies):
-    consequences = {
-        "training": f"no classifier can be fitted there; {remedies['training']}, or add patients.",
-        "test": f"AUC is undefined there; {remedies['test']} or use a score that is defined, such as the Brier score.",
-    }
-    for part, cells in lonely.items():
-        if cells:
-            warnings.warn(
-                f"{len(cells)} {part} parts have images of one class only ({shorten(cells)}): {consequences[part]}",
-                UserWarning,
-            )
+            in_fold = fold_of_row == each
+            # neither part has the fold's patients elsewhere, nor other patients here
+            yield name, each, ~in_fold & ~here, in_fold & here

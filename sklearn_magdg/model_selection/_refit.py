@@ -39,7 +39,15 @@ def refit_worst_magnification(cv_results, *, scorer="score"):
     >>> refit_worst_magnification({"split0_test_score": [0.9, 0.8], "split1_test_score": [0.5, 0.7]})
     1
     """
-    scores = np.array(_fold_scores(cv_results, scorer), dtype=float)  # (n_folds, n_candidates)
+    matches = [match for match in map(re.compile(r"split\d+_test_(.+)").fullmatch, cv_results) if match]
+    of_folds = [cv_results[match[0]] for match in matches if match[1] == scorer]
+    if not of_folds:
+        names = sorted({match[1] for match in matches})
+        raise ValueError(
+            f"`cv_results` has no test scores named {scorer!r}, it has {names}; choose one with "
+            "refit=functools.partial(refit_worst_magnification, scorer=<name>)."
+        )
+    scores = np.array(of_folds, dtype=float)  # (n_folds, n_candidates)
     is_scored = ~np.isnan(scores)
     folds, candidates = np.flatnonzero(is_scored.any(axis=1)), np.flatnonzero(is_scored.any(axis=0))
     if not len(folds):
@@ -47,18 +55,6 @@ def refit_worst_magnification(cv_results, *, scorer="score"):
             f"No candidate has a test {scorer!r} on any fold (all are nan); see the warnings of the fits, or "
             "use a score that is defined on one class, such as the Brier score."
         )
+    # -inf and not nan, whose minimum would be nan: argmax would take the first of these for the best
     comparable = np.where(is_scored, scores, -np.inf)[np.ix_(folds, candidates)]
     return int(candidates[np.argmax(comparable.min(axis=0))])
-
-
-def _fold_scores(cv_results, scorer):
-    pattern = re.compile(r"split\d+_test_(.+)")
-    matches = [match for match in map(pattern.fullmatch, cv_results) if match]
-    scores = [cv_results[match[0]] for match in matches if match[1] == scorer]
-    if not scores:
-        names = sorted({match[1] for match in matches})
-        raise ValueError(
-            f"`cv_results` has no test scores named {scorer!r}, it has {names}; choose one with "
-            "refit=functools.partial(refit_worst_magnification, scorer=<name>)."
-        )
-    return scores

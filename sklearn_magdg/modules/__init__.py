@@ -9,16 +9,7 @@ from sklearn_magdg.modules._adversarial import (
     turn,
 )
 from sklearn_magdg.modules._augment import AUGMENTATIONS, HistologyAugment
-from sklearn_magdg.modules._backbones import (
-    FeatureInput,
-    Frozen,
-    ImageInput,
-    build_backbone,
-    check_backbone,
-    last_block,
-    perceptron,
-    trainable_projection,
-)
+from sklearn_magdg.modules._backbones import build_backbone, check_backbone, perceptron, trainable_projection
 from sklearn_magdg.modules._dcgan import (
     UPSAMPLINGS,
     FeatureDiscriminator,
@@ -28,15 +19,15 @@ from sklearn_magdg.modules._dcgan import (
     SignedInput,
     standing_statistics,
 )
-
-# what other rooms need
 from sklearn_magdg.modules._dcgan_players import build_discriminator as build_discriminator
 from sklearn_magdg.modules._dcgan_players import build_generator as build_generator
 from sklearn_magdg.modules._encoder import feature_encoder as feature_encoder
 from sklearn_magdg.modules._encoder import image_encoder as image_encoder
+from sklearn_magdg.modules._frozen import Frozen, last_block
 from sklearn_magdg.modules._grad_cam import grad_cam as grad_cam
 from sklearn_magdg.modules._grad_cam import last_map_layer as last_map_layer
 from sklearn_magdg.modules._grad_cam import upsample as upsample
+from sklearn_magdg.modules._inputs import FeatureInput, ImageInput
 from sklearn_magdg.modules._losses import Objective, weighted_mean
 from sklearn_magdg.modules._penalties import EMBEDDING_PENALTIES, PENALTIES, GroupDRO, coral, mmd, vrex
 from sklearn_magdg.modules._random_features import MeanOverTurns, RandomFeatures

@@ -22,6 +22,18 @@ def scale_stains(images, factors):
 
     By Beer and Lambert's law log(I / 255) = -c S, with stain amounts c and colours S: the factors F give
     the image of -c F S = log(I / 255) S^-1 F S. Glass, where nothing absorbs, keeps its white.
+
+    Parameters
+    ----------
+    images : float tensor of shape (n, 3, h, w)
+        In [0, 255]; values below 1 count as 1, whose logarithm is finite.
+    factors : float tensor of shape (n, 3)
+        At least 0; 1 leaves the stain.
+
+    Returns
+    -------
+    images : float tensor of shape (n, 3, h, w)
+        In [0, 255].
     """
     mixing = torch.linalg.solve(STAINS, factors[:, :, None] * STAINS)  # (n, 3, 3)
     log_transmission = images.clamp(min=1).div_(255).log_().flatten(2)  # (n, 3, h, w) -> (n, 3, h w)
@@ -43,13 +55,21 @@ def resampling_weights(zoom, centre, direction, size):
         Input position of the output's centre, in pixels from the first edge.
     direction : tensor of shape (n,)
         1, or -1 to flip.
+    size : int
+        Pixels along the axis, of input and output alike.
+
+    Returns
+    -------
+    weights : tensor of shape (n, size, size)
+        Output pixels by input pixels; every row sums to 1.
     """
     edge = min(size, round(1 / MIN_ZOOM))  # half the width of the widest triangle, in pixels
-    pixels = torch.arange(-edge, size + edge, device=zoom.device) + 0.5
+    pixels = torch.arange(-edge, size + edge, device=zoom.device) + 0.5  # centres, with those reflected at the edges
     position = centre[:, None] + (pixels[edge:-edge] - size / 2) * (direction / zoom)[:, None]
-    inside = size - (position.remainder(2 * size) - size).abs()  # reflected into [0, size]
-    distance = (inside[:, :, None] - pixels).abs_()
+    inside = size - (position.remainder(2 * size) - size).abs()  # (n, size), reflected into [0, size]
+    distance = (inside[:, :, None] - pixels).abs_()  # (n, size, size + 2 edge)
     triangle = distance.mul_(-zoom.clamp(max=1)[:, None, None]).add_(1).relu_()
+    # what a triangle gives to pixels beyond an edge belongs to those that are reflected there
     weights = triangle[:, :, edge:-edge]
     weights[:, :, :edge] += triangle[:, :, :edge].flip(2)
     weights[:, :, -edge:] += triangle[:, :, -edge:].flip(2)
@@ -61,15 +81,29 @@ def random_view(images, low, high, flips):
 
     A zoom above 1 shows a part of the field, anywhere in it; below 1 the field is centred. One of the eight
     turns and flips of a square, or of the four of an image that is not square, is drawn for each image.
+
+    Parameters
+    ----------
+    images : float tensor of shape (n, 3, h, w)
+    low, high : float
+        `MIN_ZOOM` <= low <= high.
+    flips : bool
+
+    Returns
+    -------
+    images : float tensor of shape (n, 3, h, w)
+        In [0, 255].
     """
     n, _, height, width = images.shape
+    # drawn on the CPU, so that a seed gives the same views on every device
     zoom = torch.empty(n).uniform_(math.log(low), math.log(high)).exp()
     centre = 0.5 + (torch.rand(2, n) - 0.5) * (1 - 1 / zoom).clamp(min=0)
     direction = 2.0 * torch.randint(2, (2, n)) - 1 if flips else torch.ones(2, n)
     zoom, centre, direction = (draw.to(images.device) for draw in (zoom, centre, direction))
     rows = resampling_weights(zoom, height * centre[0], direction[0], height)
     columns = resampling_weights(zoom, width * centre[1], direction[1], width)
-    view = rows[:, None] @ (images.flatten(1, 2) @ columns.mT).reshape(images.shape)
+    # separable, so that two batched products of matrices do: along the width, then along the height
+    view = rows[:, None] @ (images.flatten(1, 2) @ columns.mT).reshape(images.shape)  # (n, 3, h, w)
     view.clamp_(max=255)  # weights sum to 1 but for rounding
     if flips and height == width:
         turned = torch.randint(2, (n,)).nonzero()[:, 0].to(images.device)
@@ -135,7 +169,16 @@ class HistologyAugment:
 
     def __post_init__(self):
         if self.zoom is not None:
-            object.__setattr__(self, "zoom", _checked_zoom(self.zoom))  # the one way to set a frozen field
+            try:
+                low, high = map(float, self.zoom)
+            except (TypeError, ValueError):
+                low, high = math.nan, math.nan  # which fails the comparison below
+            if not MIN_ZOOM <= low <= high < math.inf:
+                raise ValueError(
+                    f"`zoom` must be None or a pair (low, high) with 1/3 <= low <= high, got {self.zoom!r}; (0.8, 2) "
+                    "is the default."
+                )
+            object.__setattr__(self, "zoom", (low, high))  # the one way to set a frozen field
         if not isinstance(self.stain, Real) or not 0 <= self.stain < 1:
             raise ValueError(f"`stain` must be a number in [0, 1), got {self.stain!r}; 0 leaves the colours.")
         if not isinstance(self.flips, bool):
@@ -171,11 +214,33 @@ class HistologyAugment:
         >>> HistologyAugment.spanning([40, 100, 200])
         HistologyAugment(zoom=(0.4, 2.5), stain=0.2, flips=True)
         """
-        step = _widest_step(magnifications)
+        names = list(magnifications)
+        numbers = {magnification_number(name) for name in names}
+        if len(numbers) < 2 or not all(number and 0 < number < math.inf for number in numbers):
+            raise ValueError(
+                "`magnifications` must hold at least two different positive numbers, such as 40 or '40X', got "
+                f"{shorten(dict.fromkeys(names))}."
+            )
+        step = max(high / low for low, high in pairwise(sorted(numbers)))
         return cls(zoom=(max(1 / step, MIN_ZOOM), step), **others)
 
     def __call__(self, images):
-        """An augmented copy of a uint8 tensor (n, height, width, 3): float32 of that shape, in [0, 255]."""
+        """An augmented copy of stored images.
+
+        Parameters
+        ----------
+        images : uint8 tensor of shape (n, height, width, 3)
+
+        Returns
+        -------
+        images : float32 tensor of shape (n, height, width, 3)
+            In [0, 255], on the same device.
+
+        Raises
+        ------
+        ValueError
+            For another type or shape.
+        """
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[3] != 3:
             raise ValueError(
                 f"Images must be a uint8 tensor (n, height, width, 3), got {images.dtype} {tuple(images.shape)}."
@@ -188,28 +253,5 @@ class HistologyAugment:
         return images.permute(0, 2, 3, 1)
 
 
-def _checked_zoom(zoom):
-    try:
-        low, high = map(float, zoom)
-    except (TypeError, ValueError):
-        low, high = math.nan, math.nan
-    if not MIN_ZOOM <= low <= high < math.inf:
-        raise ValueError(
-            f"`zoom` must be None or a pair (low, high) with 1/3 <= low <= high, got {zoom!r}; (0.8, 2) is the default."
-        )
-    return low, high
-
-
-def _widest_step(magnifications):
-    """Largest ratio of two neighbouring magnifications."""
-    names = list(magnifications)
-    numbers = {magnification_number(name) for name in names}
-    if len(numbers) < 2 or not all(number and 0 < number < math.inf for number in numbers):
-        raise ValueError(
-            "`magnifications` must hold at least two different positive numbers, such as 40 or '40X', got "
-            f"{shorten(dict.fromkeys(names))}."
-        )
-    return max(high / low for low, high in pairwise(sorted(numbers)))
-
-
+# name -> callable on a batch of stored images, for the classifiers' `augment`
 AUGMENTATIONS = {"histology": HistologyAugment()}

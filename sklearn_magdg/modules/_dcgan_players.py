@@ -1,6 +1,5 @@
 """The two players of a DCGAN by their settings, on images or on features."""
 
-from sklearn_magdg.modules._backbones import FeatureInput
 from sklearn_magdg.modules._dcgan import (
     FeatureDiscriminator,
     FeatureGenerator,
@@ -8,6 +7,7 @@ from sklearn_magdg.modules._dcgan import (
     ImageGenerator,
     SignedInput,
 )
+from sklearn_magdg.modules._inputs import FeatureInput
 
 
 def build_generator(shape, codes, *, image_size, latent_dim, width, upsampling):

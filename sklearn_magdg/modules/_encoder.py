@@ -2,14 +2,9 @@
 
 from torch import nn
 
-from sklearn_magdg.modules._backbones import (
-    FeatureInput,
-    Frozen,
-    build_backbone,
-    check_backbone,
-    last_block,
-    perceptron,
-)
+from sklearn_magdg.modules._backbones import build_backbone, check_backbone, perceptron
+from sklearn_magdg.modules._frozen import Frozen, last_block
+from sklearn_magdg.modules._inputs import FeatureInput
 
 _N_FEATURES = 32  # of the perceptron's embedding
 

@@ -7,12 +7,9 @@ from sklearn_magdg._words import name_some
 
 
 def misfit(expected, found):
-    """How the tensors `found` differ from those `expected`, in words; nothing where they agree.
+    """How the tensors of the state dict `found` differ from those of `expected`, in words; "" where they agree.
 
-    Parameters
-    ----------
-    expected, found : dict of str to torch.Tensor
-        State dicts, of which names, shapes and dtypes are compared, and no number.
+    Names, shapes and dtypes are compared, numbers are not: tensors of torch's meta device, which have none, do.
     """
     expected, found = ({k: (tuple(v.shape), v.dtype) for k, v in state.items()} for state in (expected, found))
     faults = {
@@ -23,10 +20,20 @@ def misfit(expected, found):
     return "; ".join(f"{fault}: {name_some(names)}" for fault, names in faults.items() if names)
 
 
-class without_numbers(TorchFunctionMode):  # noqa: N801 - a context manager, used as a function is
-    """Context in which weights are made on torch's meta device, where the largest costs no memory.
+class without_numbers(TorchFunctionMode):  # noqa: N801, a context manager, named as torch names `no_grad`
+    """Context in which nets are made on torch's meta device, where the weights of the largest cost no memory.
 
-    ``torch.device("meta")`` would take along the small computations by which RegNets find their widths.
+    ``torch.device("meta")`` would take along the small computations by which RegNets find their widths; here only
+    the functions that reserve a layer's memory are turned to that device. A tensor whose device is given keeps it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_magdg.modules import without_numbers
+    >>> with without_numbers():
+    ...     layer = torch.nn.Linear(100_000, 100_000)  # 40 GB of weights
+    >>> layer.weight.shape, layer.weight.device.type
+    (torch.Size([100000, 100000]), 'meta')
     """
 
     def __torch_function__(self, function, types, args=(), kwargs=None):

@@ -35,64 +35,88 @@ def load_weights(net, name, head, weights):
     OSError
         When the download fails or brings another file than torchvision published.
     """
-    state = _download(name) if weights == "imagenet" else read_weights(Path(weights))
-    misfit = fill(net, head, state)
-    if misfit:
-        raise ValueError(f"`weights` {str(weights)!r} are not those of torchvision's {name!r}: {misfit}.")
+    if weights == "imagenet":
+        from torchvision.models import get_model_weights
+
+        published = get_model_weights(name).DEFAULT
+        try:
+            state = published.get_state_dict(check_hash=True, map_location="cpu", weights_only=True)
+        # a wrong hash is a RuntimeError of torch.hub
+        except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+            raise OSError(
+                f"`weights='imagenet'` could not be had from {published.url}: {_first_line(error).rstrip('.')}; "
+                "bring the file here by another way and give its path as `weights`."
+            ) from error
+    else:
+        state = read_weights(Path(weights))
+    faults = fill(net, head, state)
+    if faults:
+        raise ValueError(
+            f"`weights` {str(weights)!r} are not those of torchvision's {name!r}: {faults}; give those of this net."
+        )
 
 
 def read_weights(path):
     """Named tensors of a state dict, ``.safetensors`` or a torch file; no code that the file holds is run.
 
     Those of a training checkpoint are looked for under "state_dict" and "model".
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    state : dict of tensors, on the CPU
+
+    Raises
+    ------
+    ValueError
+        When there is no such file, or it holds anything but tensors under names.
     """
     if not path.is_file():
         raise ValueError(f"`weights` must be None, 'imagenet' or the path of a state dict; there is no file {path}.")
     try:
-        stored = _read(path)
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"`weights` {path} is not a state dict, or holds more than tensors, which is not loaded because it may "
             "run code: save `net.state_dict()` alone."
         ) from error
-    except Exception as error:
-        raise ValueError(f"`weights` {path} cannot be read as a state dict: {_first_line(error)}") from error
-    state = _unwrapped(stored)
+    except Exception as error:  # a broken zip, header or pickle: each library has errors of its own
+        raise ValueError(
+            f"`weights` {path} cannot be read as a state dict: {_first_line(error)}; save `net.state_dict()`."
+        ) from error
+
+    if isinstance(state, dict):
+        state = next((state[key] for key in ("state_dict", "model") if isinstance(state.get(key), dict)), state)
     if not isinstance(state, dict) or not all(isinstance(values, torch.Tensor) for values in state.values()):
         raise ValueError(f"`weights` {path} is not a state dict, names with their tensors: save `net.state_dict()`.")
     return state
 
 
-def _read(path):
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _unwrapped(stored):
-    for key in ("state_dict", "model"):
-        if isinstance(stored, dict) and isinstance(stored.get(key), dict):
-            return stored[key]
-    return stored
-
-
-def _download(name):
-    from torchvision.models import get_model_weights
-
-    published = get_model_weights(name).DEFAULT
-    try:
-        return published.get_state_dict(check_hash=True, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:  # torch.hub's word for a wrong hash: RuntimeError
-        raise OSError(
-            f"`weights='imagenet'` could not be had from {published.url}: {_first_line(error).rstrip('.')}; "
-            "bring the file here by another way and give its path as `weights`."
-        ) from error
-
-
 def fill(net, head, state):
-    """Load the named tensors `state`, but for classifiers, into `net`; what does not fit, in words, or ""."""
+    """Load the named tensors `state`, but for classifiers, into `net`; what does not fit, in words, or "".
+
+    Parameters
+    ----------
+    net : nn.Module
+        Changed in place, also where some of the tensors do not fit.
+    head : str
+        Dotted name of the classifier that the net has not.
+    state : dict of tensors
+        Under the names that torchvision has or had, or those of `nn.DataParallel`; its names are changed.
+
+    Returns
+    -------
+    faults : str
+        Names that are missing, unexpected, of another shape, or not finite: the first three of each.
+    """
     try:
         missing, unexpected = net.load_state_dict(_modernised(net, state), strict=False)
     except RuntimeError as error:  # tensors of another shape, a line each below the first
@@ -105,7 +129,7 @@ def fill(net, head, state):
 
 
 def _modernised(net, state):
-    """`state` under the names, and with the positions, that `net` has."""
+    """`state` under the names, with the version, and with as many positions as `net` has."""
     nn.modules.utils.consume_prefix_in_state_dict_if_present(state, "module.")  # of nn.DataParallel
     # torchvision's own files of DenseNet have names that nn.Module has long refused.
     pattern = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")

@@ -15,7 +15,7 @@ from sklearn.model_selection import (
     StratifiedGroupKFold,
 )
 
-from sklearn_magdg.model_selection import LeaveOneMagnificationOut, audit_splits
+from sklearn_magdg.model_selection import LeaveOneMagnificationOut, audit_folds, audit_splits, read_samples
 
 PATIENT = np.repeat(["ann", "bob", "cid", "dot"], 3)
 MAGNIFICATION = np.tile([40, 100, 200], 4)
@@ -359,3 +359,25 @@ def test_the_order_of_the_rows_changes_no_number(design, random):
     pd.testing.assert_frame_equal(before.frame, after.frame)
     pd.testing.assert_frame_equal(before.affected, after.affected)
     assert before.shared_accessions == after.shared_accessions
+
+
+@given(designs(), st.data())
+def test_samples_read_once_serve_for_an_audit_of_some_of_them(design, data):
+    rows, _ = design
+    kept = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=2, unique=True)))
+    patient, magnification, y, feature = zip(*rows, strict=True)
+    samples = read_samples(np.array(feature)[:, None], list(y), list(patient), list(magnification))
+    half = len(kept) // 2
+    splits = [(range(half), range(half, len(kept)))]
+    some = audit_folds(splits, samples.take(kept))
+    alone = audit_design([rows[row] for row in kept], splits)
+    columns = ["n_train", "n_test", "shared_patients", "shared_magnifications", "shared_accessions", "duplicates"]
+    pd.testing.assert_frame_equal(some.frame[columns], alone.frame[columns])
+    pd.testing.assert_frame_equal(some.affected, alone.affected)
+    assert [pairs.tolist() for pairs in some.duplicates] == [pairs.tolist() for pairs in alone.duplicates]
+    assert (some.shared_patients, some.shared_accessions) == (alone.shared_patients, alone.shared_accessions)
+
+
+def test_accessions_are_known_for_every_sample():
+    samples = read_samples(X, Y, np.repeat(["14-22549AB", "14-22549CD", " 14-30", "x"], 3), MAGNIFICATION)
+    assert samples.accession.values().tolist() == np.repeat(["14-22549", "14-22549", "14-30", "x"], 3).tolist()

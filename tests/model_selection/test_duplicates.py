@@ -132,7 +132,7 @@ def test_near_pairs_are_those_of_a_double_loop(hashes, distance):
 def test_a_test_sample_stands_beside_its_nearest_in_training(hashes, distance, data):
     side = data.draw(st.lists(st.booleans(), min_size=len(hashes), max_size=len(hashes)))
     train, test = np.flatnonzero(side), np.flatnonzero(~np.array(side, dtype=bool))
-    found = dict(twins(near_likeness(hashes, distance), train, test).tolist())
+    found = dict(twins(*near_likeness(hashes, distance), train, test).tolist())
     structured = hashes.any(axis=1)  # a hash without a bit set has nothing to compare
     for row in test.tolist():
         others = [other for other in train.tolist() if structured[row] and structured[other]]

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torchvision import models
 
-from sklearn_magdg.modules import FeatureInput, Frozen, ImageInput, build_backbone, check_backbone, last_block
+from sklearn_magdg.modules import build_backbone, check_backbone, last_block
 from sklearn_magdg.modules._backbones import normalisation
 from sklearn_magdg.modules._weights import fill
 
@@ -29,31 +29,6 @@ FAMILIES = {
 }
 # Seconds, most of them to draw first weights.
 HEAVY = {"alexnet", "convnext_tiny", "inception_v3", "maxvit_t", "swin_t", "vgg11", "vit_b_32"}
-
-
-def test_image_input_standardises_stored_images():
-    images = torch.randint(0, 256, (2, 5, 7, 3), dtype=torch.uint8)
-    mean, std = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
-    out = ImageInput(mean=mean, std=std)(images)
-    expected = (images.float() / 255 - torch.tensor(mean)) / torch.tensor(std)
-    torch.testing.assert_close(out, expected.permute(0, 3, 1, 2))
-    assert out.is_contiguous(memory_format=torch.channels_last)
-
-
-def test_image_input_augments_in_training_alone():
-    layer = ImageInput(augment=torch.zeros_like, mean=(0, 0, 0), std=(1, 1, 1))
-    images = torch.full((1, 4, 4, 3), 255, dtype=torch.uint8)
-    assert layer.train()(images).abs().max() == 0
-    assert layer.eval()(images).min() == 1
-
-
-def test_feature_input_is_undone_by_its_inverse_and_leaves_constants_at_zero():
-    features = torch.cat([torch.randn(9, 2) * 3 + 5, torch.full((9, 1), 4.0)], dim=1)
-    layer = FeatureInput(3).measure(features)
-    out = layer(features)
-    torch.testing.assert_close(out[:, :2].std(0, unbiased=False), torch.ones(2))
-    assert not out[:, 2].any()
-    torch.testing.assert_close(layer.inverse(out), features)
 
 
 @pytest.mark.parametrize("size", [8, 31])
@@ -139,17 +114,3 @@ def test_unknown_backbone_names_the_nearest():
 def test_weights_need_a_net_by_name(backbone):
     with pytest.raises(ValueError, match="`weights` needs a torchvision `backbone`"):
         build_backbone(backbone, "imagenet", None, (4, 4, 3))
-
-
-def test_frozen_backbone_keeps_its_batch_norm_and_trains_the_named_block_alone():
-    module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
-    Frozen(module, ["2"]).train()
-    assert not module[1].training
-    assert module[2].training
-    assert [p.requires_grad for p in module.parameters()] == [False] * 4 + [True] * 2
-
-
-def test_frozen_backbone_has_no_dropout():
-    frozen = Frozen(nn.Sequential(nn.Dropout(0.9), nn.Linear(9, 2))).train()
-    features = torch.randn(3, 9)
-    assert torch.equal(frozen(features), frozen(features))

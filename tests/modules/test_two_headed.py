@@ -23,9 +23,8 @@ def _target(n):
 
 def _domain_gradient(net, x, target):
     net.zero_grad()
-    objective = Objective()
     output = net(x)
-    objective._domain_loss(output.domain_logits, target).backward()
+    Objective()(output._replace(class_logits=output.class_logits.detach()), target).backward()  # the domain's alone
     return net.encoder.weight.grad.clone()
 
 

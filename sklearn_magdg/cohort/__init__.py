@@ -4,7 +4,7 @@ A room for the other rooms: nothing here is public.
 """
 
 from sklearn_magdg.cohort._cells import cells_of as cells_of
-from sklearn_magdg.cohort._cells import check_parts as check_parts
+from sklearn_magdg.cohort._cells import cells_to_learn as cells_to_learn
 from sklearn_magdg.cohort._cells import codes_of as codes_of
 from sklearn_magdg.cohort._cells import draw_cells as draw_cells
 from sklearn_magdg.cohort._cells import parts_of as parts_of

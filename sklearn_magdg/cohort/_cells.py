@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_magdg._metadata import sort_names
+from sklearn_magdg._metadata import sort_cells, sort_names
 from sklearn_magdg._words import name_some
 from sklearn_magdg.cohort._cohort import read_cohort
 from sklearn_magdg.cohort._labels import read_labels
@@ -64,37 +64,43 @@ def cells_of(cohort):
     return cells
 
 
-def check_parts(cell_of_row, held_back, code):
-    """Refuse a part set aside that leaves a class too few images to learn, or holds too few to judge by.
+def cells_to_learn(cohort, held_back):
+    """Cells that a generator can learn, and where each row's cell stands among them.
 
     Parameters
     ----------
-    cell_of_row : sequence of (class, magnification) of length n
-        As `cells_of` has them.
+    cohort : Cohort
+        All rows.
     held_back : ndarray of bool of shape (n,)
-        The part set aside; where it is empty there is nothing to check.
-    code : ndarray of int of shape (n,)
-        Cell of each row among those of the part left to train on, -1 where it is none of them: such a row of the
-        part set aside judges no sample, for none is made of its cell.
+        The part set aside, by which samples are judged; nothing is learned from it.
+
+    Returns
+    -------
+    cells : list of (class, magnification)
+        Of the rows left, by class and then by magnification.
+    code : ndarray of int64 of shape (n,)
+        -1 where a row's cell is none of them: such a row judges no sample, for none is made of its cell.
 
     Raises
     ------
     ValueError
-        With fewer than 2 images of a class left, or fewer than 2 to judge by.
+        Where something is set aside, with fewer than 2 images of a class left, or fewer than 2 to judge by.
     """
-    if not held_back.any():
-        return
-    labels = [cell[0] for cell in cell_of_row]
-    left = [label for label, held in zip(labels, held_back, strict=True) if not held]
-    short = [label for label in set(labels) if left.count(label) < 2]
-    if short or np.sum(held_back & (code >= 0)) < 2:
-        lacking = (
-            f"2 images of {name_some(sort_names(short))} to learn from" if short else "2 images to judge samples by"
-        )
-        raise ValueError(
-            f"early_stopping=True sets {held_back.sum()} of {len(labels)} images aside and has fewer than {lacking}: "
-            "use more patients, another `validation_fraction` or `random_state`, or early_stopping=False."
-        )
+    cell_of_row = cells_of(cohort)
+    cells = sort_cells(set(cell_of_row[~held_back]))
+    code = codes_of(cell_of_row, cells)
+    if held_back.any():
+        classes, labels = cohort.label.names, cohort.label.codes
+        n_left = np.bincount(labels[~held_back], minlength=len(classes))
+        short = [classes[code] for code in np.flatnonzero(n_left < 2)]
+        if short or np.sum(held_back & (code >= 0)) < 2:
+            lacking = f"2 images of {name_some(short)} to learn from" if short else "2 images to judge samples by"
+            raise ValueError(
+                f"early_stopping=True sets {held_back.sum()} of {len(cohort)} images aside and has fewer than "
+                f"{lacking}: use more patients, another `validation_fraction` or `random_state`, or "
+                "early_stopping=False."
+            )
+    return cells, code
 
 
 def codes_of(cell_of_row, cells):

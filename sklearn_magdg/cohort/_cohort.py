@@ -59,7 +59,10 @@ class Cohort:
             Of the same class. Names that no row bears any more are kept, so that codes mean what they meant.
         """
         rows = np.asarray(rows)
-        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        if rows.dtype == bool:
+            rows = np.flatnonzero(rows)
+        elif not rows.size:  # an empty list is an array of floats to NumPy
+            rows = rows.astype(np.intp)
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
         # not by `take` for arrays: theirs would flatten a column of more than one axis
         arrays = {name: column[rows] for name, column in columns.items() if isinstance(column, np.ndarray)}

@@ -9,13 +9,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
-from sklearn_magdg._metadata import sort_cells
 from sklearn_magdg.cohort import (
-    cells_of,
-    check_parts,
-    codes_of,
+    cells_to_learn,
     draw_cells,
     parts_of,
     read_generator_cohort,
@@ -31,25 +27,20 @@ from sklearn_magdg.training import (
     TrainingData,
     completed_epochs,
     gan_net,
-    generating,
+    generator_alone,
+    keep_generator,
     kept_epoch,
     players,
     resolve_device,
     run,
     sample_cells,
     seeded,
-    settle,
     spread_of_samples,
     threads,
     warn_of_lost_game,
 )
 
 SMALLEST, LARGEST = 32, 128  # sides in pixels that four strided convolutions serve
-# Parameters that its training is given as they are.
-_OF_THE_GAME = (
-    *("loss", "flips", "diff_augment", "gradient_penalty"),
-    *("max_epochs", "patience", "batch_size", "lr"),
-)
 
 
 class DCGAN(BaseEstimator):
@@ -285,11 +276,7 @@ class DCGAN(BaseEstimator):
                 y, len(source), patient=patient, magnification=magnification, conditional=self.conditional
             )
             held_back = self._rows_to_set_aside(cohort)
-            # cells that only held-back patients have cannot be generated
-            cell_of_row = cells_of(cohort)
-            cells = sort_cells(set(cell_of_row[~held_back]))
-            code = codes_of(cell_of_row, cells)
-            check_parts(cell_of_row, held_back, code)
+            cells, code = cells_to_learn(cohort, held_back)
             seed = check_random_state(self.random_state).randint(MAX_SEED)
             with seeded(seed), threads(self.n_jobs):
                 interrupted = self._fit(source, code, cells, held_back)
@@ -369,7 +356,13 @@ class DCGAN(BaseEstimator):
         history = [row for row in completed_epochs(net) if judge is None or "kid" in row]
         if not history:
             raise KeyboardInterrupt
-        self._store(module, history, cells, seen_code, source.shape)
+        self.module_ = keep_generator(module, seen_code)
+        self.history_ = history
+        self.cells_ = cells
+        self.cell_counts_ = np.bincount(seen_code, minlength=len(cells))
+        self.classes_ = np.unique([cell[0] for cell in cells]) if self.conditional else None
+        self.input_shape_ = source.shape
+        forget(self, "best_epoch_")
         if judge is not None:
             self.best_epoch_ = kept_epoch(net)
         classes = parts_of(cells)[:, 0]
@@ -394,26 +387,11 @@ class DCGAN(BaseEstimator):
 
     def _rebuild_module(self):
         """A module like that of the last fit, with first weights."""
-        return _kept(*build_generator(self.input_shape_, parts_of(self.cells_), **self._size()))
+        return generator_alone(*build_generator(self.input_shape_, parts_of(self.cells_), **self._size()))
 
     def _build_net(self, module, code, judge):
         """The two players ready to play; `judge` is what early stopping looks through, None without it."""
-        settings = {name: getattr(self, name) for name in _OF_THE_GAME}
-        device = resolve_device(self.device)
-        return gan_net(
-            module, code, judge, betas=tuple(self.betas), device=device, verbose=int(self.verbose), **settings
-        )
-
-    def _store(self, module, history, cells, code, shape):
-        self.module_ = _kept(module["input"], settle(generating(module), code)).eval()
-        self.history_ = history
-        self.cells_ = cells
-        self.cell_counts_ = np.bincount(code, minlength=len(cells))
-        self.classes_ = np.unique([cell[0] for cell in cells]) if self.conditional else None
-        self.input_shape_ = shape
-        forget(self, "best_epoch_")
-
-
-def _kept(input_layer, generator):
-    """What a fitted estimator holds: nothing of it trains any more."""
-    return nn.ModuleDict({"input": input_layer, "generator": generator}).requires_grad_(False)
+        as_given = ("loss", "flips", "diff_augment", "gradient_penalty", "max_epochs", "patience", "batch_size", "lr")
+        settings = {name: getattr(self, name) for name in as_given}
+        settings |= {"betas": tuple(self.betas), "device": resolve_device(self.device), "verbose": int(self.verbose)}
+        return gan_net(module, code, judge, **settings)

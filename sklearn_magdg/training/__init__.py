@@ -16,10 +16,10 @@ from sklearn_magdg.training._checkpoint import checkpoint_of as checkpoint_of
 from sklearn_magdg.training._domain_adversary import AdversaryHealth as AdversaryHealth
 from sklearn_magdg.training._domain_adversary import LogReversalGradient as LogReversalGradient
 from sklearn_magdg.training._domain_adversary import ReversalSchedule as ReversalSchedule
-from sklearn_magdg.training._gan import generating as generating
+from sklearn_magdg.training._gan import generator_alone as generator_alone
+from sklearn_magdg.training._gan import keep_generator as keep_generator
 from sklearn_magdg.training._gan import players as players
 from sklearn_magdg.training._gan import sample_cells as sample_cells
-from sklearn_magdg.training._gan import settle as settle
 from sklearn_magdg.training._gan_health import SampleJudge as SampleJudge
 from sklearn_magdg.training._gan_health import gan_net as gan_net
 from sklearn_magdg.training._gan_health import spread_of_samples as spread_of_samples

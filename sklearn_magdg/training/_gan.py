@@ -174,3 +174,13 @@ def settle(generator, code):
     cell = np.sort(code)[np.linspace(0, len(code) - 1, _N_STANDING).round().astype(int)]
     z = _latent(_N_STANDING, generator.latent_dim, seed=0)
     return standing_statistics(generator, z.to(device), torch.from_numpy(cell).to(device))
+
+
+def keep_generator(module, code):
+    """Of the players' `module` what a fitted estimator holds: the generator that is kept, settled by `settle`."""
+    return generator_alone(module["input"], settle(generating(module), code)).eval()
+
+
+def generator_alone(input_layer, generator):
+    """Input layer and generator, of which nothing trains; what the discriminator knows of real images is not kept."""
+    return nn.ModuleDict({"input": input_layer, "generator": generator}).requires_grad_(False)

@@ -80,6 +80,10 @@ def test_every_column_is_cut_by_positions_in_any_order_and_repeated(rows, data):
     assert_is_cut(cohort.take(positions), cohort, positions)
 
 
+def test_an_empty_list_of_positions_takes_no_row():
+    assert len(make([("a", 0, 0)]).take([])) == 0
+
+
 @given(rows, st.data())
 def test_a_mask_takes_what_the_positions_of_its_true_values_take(rows, data):
     mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows))))

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 
-from sklearn_magdg.cohort import check_parts
+from sklearn_magdg.cohort import cells_to_learn, read_cohort
 from sklearn_magdg.estimators import DCGAN, CNNClassifier, ImageEncoder
 from sklearn_magdg.estimators import _dcgan as dcgan
 from sklearn_magdg.images import ArraySource
@@ -322,10 +322,10 @@ def test_a_part_that_leaves_too_little_on_either_side_is_refused(marked):
         except ValueError as error:
             outcomes.add(str(error).split(" to learn from")[0])
     assert outcomes == {"early_stopping=True sets 3 of 6 images aside and has fewer than 2 images of b"}
-    cells = [("d", 40), ("d", 100), ("d", 100), ("b", 100), ("b", 100)]
+    cohort = read_cohort(5, list("dddbb"), magnification=[40, 100, 100, 100, 100])
     held_back = np.array([True, False, False, False, False])
     with pytest.raises(ValueError, match="sets 1 of 5 images aside and has fewer than 2 images to judge samples by"):
-        check_parts(cells, held_back, code=np.array([-1, 1, 1, 0, 0]))
+        cells_to_learn(cohort, held_back)
 
 
 def test_an_embedding_that_cannot_take_the_images_says_so_before_the_training(marked, monkeypatch):

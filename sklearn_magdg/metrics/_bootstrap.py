@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
-from sklearn_magdg.cohort import as_target, class_codes, encode
+from sklearn_magdg.cohort import as_target, class_codes, encode, majority_class
 from sklearn_magdg.metrics._calibration import expected_calibration_error, smooth_calibration_error
 from sklearn_magdg.metrics._callables import LabelledCohort, as_statistic
 from sklearn_magdg.metrics._probabilities import check_present
@@ -255,7 +255,8 @@ def _check_cohort(y_true, patient, sample_weight):
         sample_weight = _check_sample_weight(sample_weight, y_true, dtype=np.float64, ensure_non_negative=True)
     cohort = LabelledCohort(class_codes(y_true, len(y_true)), patient, weight=sample_weight, y_true=y_true)
 
-    stratum = cohort.patient_class
+    # not `cohort.patient_class`, which first looks for gaps in the codes: `encode` leaves none
+    stratum = majority_class(patient.codes, cohort.label.codes)
     n_patients = np.bincount(stratum)
     if n_patients.max(initial=0) < 2:
         raise ValueError(

@@ -38,8 +38,9 @@ class Distribution(NamedTuple):
 
 
 def check_options(n_resamples, confidence_level, method="percentile"):
-    """Refuse options of a bootstrap; fewer than 2 / (1 - `confidence_level`) - 1 resamples have no order statistic
-    for each end.
+    """Refuse options of a bootstrap.
+
+    With fewer than 2 / (1 - `confidence_level`) - 1 resamples an end would lie beyond the outermost of them.
     """
     # scikit-learn's `check_scalar` would raise a TypeError for a text
     if not isinstance(confidence_level, Real) or not 0 < confidence_level < 1:

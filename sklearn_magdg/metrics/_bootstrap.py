@@ -5,16 +5,13 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import brier_score_loss, roc_auc_score
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.validation import _check_sample_weight
 
 from sklearn_magdg.cohort import as_target, class_codes, encode, majority_class
-from sklearn_magdg.metrics._brier import brier_score
 from sklearn_magdg.metrics._calibration import expected_calibration_error, smooth_calibration_error
-from sklearn_magdg.metrics._probabilities import check_present, check_probabilities, positive_label
-from sklearn_magdg.metrics._resampling import check_options, divide, interval, p_value, resample
-from sklearn_magdg.metrics._signature import parameters_of
+from sklearn_magdg.metrics._callables import LabelledCohort, as_statistic
+from sklearn_magdg.metrics._probabilities import check_present
+from sklearn_magdg.metrics._resampling import check_options, interval, p_value, resample
 
 
 class PatientBootstrap(NamedTuple):
@@ -143,11 +140,18 @@ def patient_bootstrap(
     [0.114, 0.052, 0.217]
     """
     check_options(n_resamples, confidence_level, method)
-    cohort = _check_cohort(y_true, patient, sample_weight)
+    cohort, stratum = _check_cohort(y_true, patient, sample_weight)
     statistic = as_statistic(metric, y_score, cohort, pos_label, labels)
-    _warn_of_calibration_error(metric)
+    function = metric.func if isinstance(metric, partial) else metric
+    if function in (expected_calibration_error, smooth_calibration_error):
+        warnings.warn(
+            f"Resampling makes `{function.__name__}` larger, and it is never below 0, so that its interval excludes 0 "
+            f"even for calibrated probabilities; look at the consistency band of "
+            f"`sklearn_magdg.inspection.ReliabilityDisplay.from_predictions(..., patient=...)` instead.",
+            UserWarning,
+        )
     distribution = resample(
-        statistic, cohort.stratum, len(y_true), n_resamples=n_resamples, method=method, random_state=random_state
+        statistic, stratum, len(y_true), n_resamples=n_resamples, method=method, random_state=random_state
     )
     return PatientBootstrap(distribution.estimate, *interval(distribution, confidence_level))
 
@@ -219,7 +223,7 @@ def patient_bootstrap_difference(
     [-0.21, -0.28, -0.142, 0.002]
     """
     check_options(n_resamples, confidence_level, method)
-    cohort = _check_cohort(y_true, patient, sample_weight)
+    cohort, stratum = _check_cohort(y_true, patient, sample_weight)
     a = as_statistic(metric, y_score_a, cohort, pos_label, labels)
     b = as_statistic(metric, y_score_b, cohort, pos_label, labels)
 
@@ -227,163 +231,42 @@ def patient_bootstrap_difference(
         return a(counts) - b(counts)
 
     distribution = resample(
-        difference, cohort.stratum, len(y_true), n_resamples=n_resamples, method=method, random_state=random_state
+        difference, stratum, len(y_true), n_resamples=n_resamples, method=method, random_state=random_state
     )
     ends = interval(distribution, confidence_level)
     return PatientBootstrapDifference(distribution.estimate, *ends, p_value(distribution))
 
 
-class Cohort(NamedTuple):
-    """Labels `(n_images,)`, patient codes `(n_images,)`, stratum `(n_patients,)` they are drawn within, weights."""
-
-    y_true: np.ndarray
-    patient: np.ndarray
-    stratum: np.ndarray
-    weight: np.ndarray | None
-
-
 def _check_cohort(y_true, patient, sample_weight):
+    """What the metric is called with, and the class `(n_patients,)` that each patient is drawn within.
+
+    Drawing within class keeps as many patients of each in every resample, as the study was designed.
+
+    Raises
+    ------
+    ValueError
+        If a label or a patient is missing, a weight is negative, lengths differ, or no class has two patients: every
+        resample would be the images themselves.
+    """
     check_present(y_true, "y_true")
     y_true = as_target(y_true, len(y_true))
-    codes, names = encode(patient, "patient", len(y_true))
-    stratum = majority_class(codes, class_codes(y_true, len(y_true)).codes)
+    patient = encode(patient, "patient", len(y_true))
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(sample_weight, y_true, dtype=np.float64, ensure_non_negative=True)
+    cohort = LabelledCohort(class_codes(y_true, len(y_true)), patient, weight=sample_weight, y_true=y_true)
+
+    # not `cohort.patient_class`, which first looks for gaps in the codes: `encode` leaves none
+    stratum = majority_class(patient.codes, cohort.label.codes)
     n_patients = np.bincount(stratum)
     if n_patients.max(initial=0) < 2:
         raise ValueError(
-            f"Resampling patients within class needs a class of at least 2 patients, got {len(names)} patients in "
-            f"{len(n_patients)} classes; without more patients there is no interval."
+            f"Resampling patients within class needs a class of at least 2 patients, got {len(patient.names)} patients "
+            f"in {len(n_patients)} classes; without more patients there is no interval."
         )
-    alone = [names[each] for each in np.flatnonzero(n_patients[stratum] == 1)]
+    alone = [patient.names[each] for each in np.flatnonzero(n_patients[stratum] == 1)]
     if alone:
         warnings.warn(
             f"Patients {alone} are the only ones of their class and so in every resample: the interval is too narrow.",
             UserWarning,
         )
-    if sample_weight is not None:
-        sample_weight = _check_sample_weight(sample_weight, y_true, dtype=np.float64, ensure_non_negative=True)
-    return Cohort(y_true, codes, stratum, sample_weight)
-
-
-def as_statistic(metric, y_score, cohort, pos_label, labels):
-    """Function from draw counts `(block, n_patients)` to values of the metric `(block,)`."""
-    check_consistent_length(cohort.y_true, y_score)
-    for function, name in ((roc_auc_score, "roc_auc"), (brier_score_loss, "brier"), (brier_score, "brier")):
-        metric = name if metric is function else metric
-    if not callable(metric):
-        if metric not in _VECTORISED:
-            raise ValueError(f"`metric` must be a callable or one of {list(_VECTORISED)}, got {metric!r}.")
-        return _VECTORISED[metric](y_score, cohort, pos_label, labels)
-    if pos_label is not None or labels is not None:
-        raise ValueError(
-            "`pos_label` and `labels` are for a metric given by name; bind them to a callable with "
-            "`functools.partial(metric, pos_label=...)`."
-        )
-    return _loop(metric, np.asarray(y_score), cohort)
-
-
-def _warn_of_calibration_error(metric):
-    function = metric.func if isinstance(metric, partial) else metric
-    if function in (expected_calibration_error, smooth_calibration_error):
-        warnings.warn(
-            f"Resampling makes `{function.__name__}` larger, and it is never below 0, so that its interval excludes 0 "
-            f"even for calibrated probabilities; look at the consistency band of "
-            f"`sklearn_magdg.inspection.ReliabilityDisplay.from_predictions(..., patient=...)` instead.",
-            UserWarning,
-        )
-
-
-def _roc_auc(y_score, cohort, pos_label, labels):
-    """Weighted Mann-Whitney statistic: negative images sorted once, ties count half."""
-    positive, score = _positive_scores(y_score, cohort.y_true, pos_label, labels)
-    weight = np.ones(len(score)) if cohort.weight is None else cohort.weight
-    up, down = np.flatnonzero(positive), np.flatnonzero(~positive)
-    down = down[np.argsort(score[down])]
-    lower = np.searchsorted(score[down], score[up], side="left")
-    not_higher = np.searchsorted(score[down], score[up], side="right")
-
-    def evaluate(counts):
-        drawn = counts.T.astype(np.float64)
-        below = np.zeros((len(down) + 1, len(counts)))
-        np.cumsum(drawn[cohort.patient[down]] * weight[down, None], axis=0, out=below[1:])
-        above = drawn[cohort.patient[up]] * weight[up, None]
-        wins = np.einsum("ij,ij->j", above, below[lower] + below[not_higher]) / 2
-        return divide(wins, above.sum(axis=0) * below[-1])
-
-    return evaluate
-
-
-def _positive_scores(y_score, y_true, pos_label, labels):
-    """Whether each image is positive, and its score."""
-    y_true = column_or_1d(y_true)
-    classes = np.unique(y_true if labels is None else labels)
-    if len(classes) > 2:
-        raise ValueError(
-            f'"roc_auc" is for 2 classes, got {len(classes)}: {classes.tolist()}; for more pass '
-            f'`functools.partial(roc_auc_score, multi_class="ovr")`.'
-        )
-    score = check_array(y_score, ensure_2d=False, dtype=np.float64, input_name="y_score")
-    if score.ndim == 2 and score.shape[1] > 1:
-        indicators, probabilities, _ = check_probabilities(y_true, score, pos_label=pos_label, labels=labels)
-        return indicators[:, 0] == 1, probabilities[:, 0]
-    return y_true == positive_label(y_true, pos_label, labels), score.ravel()
-
-
-def _brier(y_score, cohort, pos_label, labels):
-    """Weighted mean over patients of their summed squared errors."""
-    indicators, probabilities, weight = check_probabilities(
-        cohort.y_true, y_score, sample_weight=cohort.weight, pos_label=pos_label, labels=labels
-    )
-    loss = weight * np.sum((probabilities - indicators) ** 2, axis=1)
-    sums = np.array([np.bincount(cohort.patient, weights=each) for each in (loss, weight)])
-
-    def evaluate(counts):
-        return divide(*(sums @ counts.T))
-
-    return evaluate
-
-
-def _neg_brier(*args):
-    brier = _brier(*args)
-    return lambda counts: -brier(counts)
-
-
-_VECTORISED = {"roc_auc": _roc_auc, "brier": _brier, "neg_brier_score": _neg_brier}
-
-
-def _loop(metric, y_score, cohort):
-    """Any metric, one resample after the other."""
-    check_present(y_score, "y_score")
-    accepted = parameters_of(metric)
-    takes_weight, takes_patient = "sample_weight" in accepted, "patient" in accepted
-    _refuse_bound_patient(metric)
-    if cohort.weight is not None and not takes_weight:
-        raise ValueError(f"`sample_weight` is given but {metric!r} does not take it; pass a metric that does.")
-
-    def evaluate_one(counts):
-        drawn = counts[cohort.patient]
-        if takes_weight and not takes_patient:
-            weight = drawn if cohort.weight is None else drawn * cohort.weight
-            return metric(cohort.y_true, y_score, sample_weight=weight)
-        rows = np.repeat(np.arange(len(drawn)), drawn)
-        given = {}
-        if takes_patient:
-            given["patient"] = _copies(cohort.patient, drawn)
-        if cohort.weight is not None:
-            given["sample_weight"] = cohort.weight[rows]
-        return metric(cohort.y_true[rows], y_score[rows], **given)
-
-    return lambda counts: np.array([evaluate_one(each) for each in counts], dtype=np.float64)
-
-
-def _refuse_bound_patient(metric):
-    if isinstance(metric, partial) and "patient" in metric.keywords:
-        raise ValueError(
-            "`patient` is bound to the metric and would not follow the draws; pass the metric without it, and it is "
-            "called with the patients of every resample."
-        )
-
-
-def _copies(patient, drawn):
-    """Patient of every repeated image: each copy of a drawn patient is one of its own."""
-    copy = np.arange(drawn.sum()) - np.repeat(np.cumsum(drawn) - drawn, drawn)
-    return patient.repeat(drawn) * (drawn.max() + 1) + copy
+    return cohort, stratum

@@ -175,16 +175,28 @@ def brier_decomposition(
     indicators, probabilities, weight = check_probabilities(
         y_true, y_proba, sample_weight=sample_weight, pos_label=pos_label, labels=labels
     )
+    # for more than two classes each against the rest
     columns = list(zip(indicators.T, probabilities.T, strict=True))
     if method == "corp":
-        parts = [_decompose(y, p, weight) for y, p in columns]
+        parts = [_corp_parts(y, p, weight) for y, p in columns]
     else:
-        parts = [_decompose_binned(y, p, weight, assign_bins(p, weight, n_bins, strategy)) for y, p in columns]
+        parts = [_binned_parts(y, p, weight, assign_bins(p, weight, n_bins, strategy)) for y, p in columns]
     return BrierDecomposition(*(float(part) for part in np.sum(parts, axis=0)))
 
 
 def recalibrate(indicator, probability, weight):
-    """Isotonic regression of the outcome on the probability, at every sample (n,)."""
+    """Isotonic regression of the outcome on the probability, at every sample (n,).
+
+    Samples of equal probability get one value. A sample of weight 0 has no say, and gets the value between its
+    neighbours'.
+
+    Parameters
+    ----------
+    indicator : ndarray of shape (n,)
+        1 where the outcome occurred, else 0.
+    probability, weight : ndarrays of shape (n,)
+        Checked; weights of at least 0, one of them above.
+    """
     # `IsotonicRegression` would pool probabilities closer than 1e-15, as those of a sure model are
     values, position = np.unique(probability, return_inverse=True)
     total, occurred = np.bincount(position, weights=weight), np.bincount(position, weights=weight * indicator)
@@ -193,19 +205,23 @@ def recalibrate(indicator, probability, weight):
     return np.interp(probability, values[counted], recalibrated)
 
 
-def _decompose(indicator, probability, weight):
+def _corp_parts(indicator, probability, weight):
+    """Score, MCB, DSC and UNC of one class `(4,)`, all from the mean squared error S of some forecast."""
+
     def score(forecast):
         return np.average((indicator - forecast) ** 2, weights=weight)
 
     recalibrated = score(recalibrate(indicator, probability, weight))
     uncertainty = score(np.average(indicator, weights=weight))
-    # Rounding alone can put a perfectly calibrated forecast a hair below its recalibration.
+    # rounding alone can put a perfectly calibrated forecast a hair below its recalibration
     miscalibration = max(score(probability) - recalibrated, 0.0)
     discrimination = max(uncertainty - recalibrated, 0.0)
     return score(probability), miscalibration, discrimination, uncertainty
 
 
-def _decompose_binned(indicator, probability, weight, bins):
+def _binned_parts(indicator, probability, weight, bins):
+    """Score, REL, RES - WBV + WBC and UNC of one class `(4,)`, whose signed sum is exact whatever the bins."""
+
     def mean(values):
         return np.average(values, weights=weight)
 

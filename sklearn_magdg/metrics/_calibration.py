@@ -89,7 +89,10 @@ def expected_calibration_error(
     >>> round(expected_calibration_error([0, 1, 1, 1], [0.75, 0.75, 0.85, 0.95]), 2)
     0.18
     """
-    _check_norm(norm, debias)
+    if norm not in ("l1", "l2"):
+        raise ValueError(f'`norm` must be "l1" or "l2", got {norm!r}.')
+    if debias and norm == "l1":
+        raise ValueError('`debias=True` is defined for squared distances, got `norm="l1"`; use `norm="l2"`.')
     check_bins(n_bins, strategy)
     outcome, confidence, weight = _top_label(y_true, y_proba, sample_weight, pos_label, labels)
     bins = assign_bins(confidence, weight, n_bins, strategy)
@@ -97,8 +100,14 @@ def expected_calibration_error(
     gap = bin_means(outcome - confidence, bins, weight)
     if norm == "l1":
         return float(share @ np.abs(gap))
-    square = _debiased_square(gap, outcome, bins, weight) if debias else gap**2
-    return float(np.sqrt(max(share @ square, 0)))
+    square = gap**2
+    if debias:
+        frequency = bin_means(outcome, bins, weight)
+        total, squared_weight = np.bincount(bins, weights=weight), np.bincount(bins, weights=weight**2)
+        # (n - 1) times the squares for n equal weights, 0 for one sample, which takes its whole gap off
+        degrees = total**2 - squared_weight
+        square -= np.divide(frequency * (1 - frequency) * squared_weight, degrees, out=gap**2, where=degrees > 0)
+    return float(np.sqrt(max(share @ square, 0)))  # the estimated variance can be more than all there is
 
 
 def smooth_calibration_error(y_true, y_proba, *, sample_weight=None, pos_label=None, labels=None):
@@ -147,7 +156,15 @@ def smooth_calibration_error(y_true, y_proba, *, sample_weight=None, pos_label=N
     0.25
     """
     outcome, confidence, weight = _top_label(y_true, y_proba, sample_weight, pos_label, labels)
-    mass = _mass_on_grid(confidence, weight * (outcome - confidence) / weight.sum())
+    residual = weight * (outcome - confidence) / weight.sum()
+
+    # each residual is shared by the two middles of cells around its probability, so that the error moves with it
+    # continuously
+    cell = np.clip(confidence * N_CELLS - 0.5, 0, N_CELLS - 1)
+    left = np.minimum(cell.astype(int), N_CELLS - 2)
+    right_share = cell - left
+    mass = np.bincount(left, weights=residual * (1 - right_share), minlength=N_CELLS)
+    mass += np.bincount(left + 1, weights=residual * right_share, minlength=N_CELLS)
     coefficients, frequency = dct(mass), np.pi * np.arange(N_CELLS)
 
     def excess(sigma):
@@ -158,13 +175,6 @@ def smooth_calibration_error(y_true, y_proba, *, sample_weight=None, pos_label=N
     return float(brentq(excess, 0, 2, xtol=1e-9))  # no error is above 1, and it falls as sigma grows
 
 
-def _check_norm(norm, debias):
-    if norm not in ("l1", "l2"):
-        raise ValueError(f'`norm` must be "l1" or "l2", got {norm!r}.')
-    if debias and norm == "l1":
-        raise ValueError('`debias=True` is defined for squared distances, got `norm="l1"`; use `norm="l2"`.')
-
-
 def _top_label(y_true, y_proba, sample_weight, pos_label, labels):
     """Outcome, probability and weight (n,) of the positive one of two classes, else of the most probable class."""
     indicators, probabilities, weight = check_probabilities(
@@ -173,21 +183,3 @@ def _top_label(y_true, y_proba, sample_weight, pos_label, labels):
     predicted = np.argmax(probabilities, axis=1)[:, None]  # all 0 for the single column of two classes
     outcome = np.take_along_axis(indicators, predicted, axis=1)[:, 0]
     return outcome, np.take_along_axis(probabilities, predicted, axis=1)[:, 0], weight
-
-
-def _debiased_square(gap, outcome, bins, weight):
-    """Squared gap of every bin (n_bins,) less the variance of its frequency, 0 for a bin of one sample."""
-    frequency = bin_means(outcome, bins, weight)
-    total, square = np.bincount(bins, weights=weight), np.bincount(bins, weights=weight**2)
-    degrees = total**2 - square  # (n - 1) * square for n equal weights, 0 for one sample
-    variance = np.divide(frequency * (1 - frequency) * square, degrees, out=gap**2, where=degrees > 0)
-    return gap**2 - variance
-
-
-def _mass_on_grid(position, mass):
-    """Mass (N_CELLS,) at the cells' middles, each shared by the two middles around its position."""
-    cell = np.clip(position * N_CELLS - 0.5, 0, N_CELLS - 1)
-    left = np.minimum(cell.astype(int), N_CELLS - 2)
-    right_share = cell - left
-    shared = np.bincount(left, weights=mass * (1 - right_share), minlength=N_CELLS)
-    return shared + np.bincount(left + 1, weights=mass * right_share, minlength=N_CELLS)

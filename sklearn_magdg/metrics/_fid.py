@@ -57,15 +57,6 @@ def frechet_inception_distance(real, generated):
     12.0
     """
     real, generated = check_embeddings(real=real, generated=generated)
-    _check_shapes(real, generated)
-    fid_features_to_statistics, fid_statistics_to_metric = _require_torch_fidelity()
-    import torch
-
-    statistics = [fid_features_to_statistics(torch.from_numpy(each)) for each in (real, generated)]
-    return fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
-
-
-def _check_shapes(real, generated):
     n_rows, n_columns = min(len(real), len(generated)), real.shape[1]
     if n_rows < 2 or n_columns < 2:
         raise ValueError(
@@ -79,13 +70,13 @@ def _check_shapes(real, generated):
             f"columns: with no more rows than columns a covariance is singular, and most of the distance is bias; "
             f"take kernel_inception_distance."
         )
-
-
-def _require_torch_fidelity():
     try:
+        # here, because this room loads without torch, which torch-fidelity imports
+        import torch
         from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
     except ImportError as error:
         raise ImportError(
             'frechet_inception_distance needs torch-fidelity: install it with `pip install "sklearn-magdg[fid]"`.'
         ) from error
-    return fid_features_to_statistics, fid_statistics_to_metric
+    statistics = [fid_features_to_statistics(torch.from_numpy(each)) for each in (real, generated)]
+    return fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]

@@ -7,8 +7,7 @@ from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.utils import gen_batches
 
 from sklearn_magdg._words import counted
-from sklearn_magdg.cohort import encode
-from sklearn_magdg.metrics._embeddings import check_embeddings
+from sklearn_magdg.metrics._embeddings import check_embeddings, patients_of
 
 # kernel values that are held at once: some arrays of 32 MB
 _CELLS = 2**22
@@ -87,58 +86,61 @@ def kernel_inception_distance(real, generated, *, patient=None, generated_patien
     [1.01, 0.41]
     """
     real, generated = check_embeddings(real=real, generated=generated)
-    group, other = _groups(real, patient, "patient"), _groups(generated, generated_patient, "generated_patient")
-    _check_numbers(group, "real", patient is None)
-    _check_numbers(other, "generated", generated_patient is None)
-    sides = _sums(real, generated, group), _sums(generated, real, other)
-    estimate = sum(_mean_of_pairs(side.within.sum(), side.size) for side in sides)
-    estimate -= 2 * sides[0].cross.sum() / (len(real) * len(generated))
-    return KernelInceptionDistance(float(estimate), float(np.sqrt(sum(_jackknife_variance(side) for side in sides))))
+    group = _groups(real, patient, "real", "patient")
+    other = _groups(generated, generated_patient, "generated", "generated_patient")
+    sides = _side(real, generated, group), _side(generated, real, other)
+    # the pairs of a real and a generated image are the same from either side
+    estimate = sum(side.mean_within for side in sides) - 2 * sides[0].cross / (len(real) * len(generated))
+    return KernelInceptionDistance(float(estimate), float(np.sqrt(sum(side.variance for side in sides))))
 
 
-def _groups(embedding, patient, name):
-    return np.arange(len(embedding)) if patient is None else encode(patient, name, len(embedding)).codes
-
-
-def _check_numbers(group, name, by_image):
+def _groups(embedding, patient, side, name):
+    """Group `(n,)` of each image of one side, at least 2 of them: the unit that pairs are made between."""
+    group = patients_of(embedding, patient, name)
     n_groups = group.max() + 1
     if n_groups < 2:
-        came = counted(n_groups, "image" if by_image else "patient")
+        unit = "image" if patient is None else "patient"
         raise ValueError(
-            f"kernel_inception_distance compares pairs and needs at least 2 `{name}` "
-            f"{'images' if by_image else 'patients'}, got {came}; give more."
+            f"kernel_inception_distance compares pairs and needs at least 2 `{side}` {unit}s, got "
+            f"{counted(n_groups, unit)}; give more."
         )
+    return group
 
 
-class _Sums(NamedTuple):
-    """For each group of one side: its kernel values with other groups, those with the other side, and its size."""
+class _Side(NamedTuple):
+    """Mean kernel value between its groups, total with the other side, and its part of the variance."""
 
-    within: np.ndarray
-    cross: np.ndarray
-    size: np.ndarray
-    n_other: int
+    mean_within: float
+    cross: float
+    variance: float
 
 
-def _sums(X, other, group):
+def _side(X, other, group):
+    r"""What one side adds to the estimate and to its variance, from sums of kernel values by group.
+
+    With :math:`w_g` the sum over pairs of an image of group g and one of another group, :math:`c_g` that with the m
+    images of the other side, and :math:`N = n^2 - \sum_g n_g^2` pairs between groups, the estimate without group g is,
+    but for a term that is the same for all g,
+
+    .. math:: \frac{\sum_h w_h - 2 w_g}{N - 2 n_g (n - n_g)} - 2 \, \frac{\sum_h c_h - c_g}{(n - n_g) \, m},
+
+    and the jackknife variance of G groups is G - 1 times the variance of these. It is nan for fewer than 3 groups:
+    without one of two no pair is left.
+    """
     within, cross = np.empty(len(X)), np.empty(len(X))
     for rows in gen_batches(len(X), max(1, _CELLS // max(len(X), len(other)))):
         values = polynomial_kernel(X[rows], X, degree=3)  # (block, n); gamma is 1 / d, coef0 is 1
         values[group[rows, None] == group] = 0
         within[rows] = values.sum(axis=1)
         cross[rows] = polynomial_kernel(X[rows], other, degree=3).sum(axis=1)
-    return _Sums(np.bincount(group, within), np.bincount(group, cross), np.bincount(group), len(other))
 
-
-def _mean_of_pairs(total, size):
-    return total / (size.sum() ** 2 - np.sum(size**2))
-
-
-def _jackknife_variance(side):
-    """Variance of the estimate from leaving out each group of one side in turn."""
-    within, cross, size, n_other = side
-    if len(size) < 3:
-        return np.nan
-    rest = size.sum() - size
-    n_pairs = size.sum() ** 2 - np.sum(size**2) - 2 * size * rest
-    left_out = (within.sum() - 2 * within) / n_pairs - 2 * (cross.sum() - cross) / (rest * n_other)
-    return (len(size) - 1) * np.var(left_out)
+    within, cross, size = np.bincount(group, within), np.bincount(group, cross), np.bincount(group)
+    n_pairs = size.sum() ** 2 - np.sum(size**2)
+    variance = np.nan
+    if len(size) >= 3:
+        rest = size.sum() - size
+        # a group takes its pairs away twice, as the first and as the second of them
+        left_out = (within.sum() - 2 * within) / (n_pairs - 2 * size * rest)
+        left_out -= 2 * (cross.sum() - cross) / (rest * len(other))
+        variance = (len(size) - 1) * np.var(left_out)
+    return _Side(within.sum() / n_pairs, cross.sum(), variance)

@@ -1,5 +1,6 @@
 """How much of the magnification an embedding still tells."""
 
+from dataclasses import dataclass
 from numbers import Integral
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_random_state
 
-from sklearn_magdg.cohort import encode, encode_magnification
+from sklearn_magdg.cohort import Cohort, read_cohort
 from sklearn_magdg.metrics._resampling import check_options, divide, interval, resample
 
 
@@ -102,38 +103,78 @@ def magnification_leakage(
     check_options(n_resamples, confidence_level)
     rng = check_random_state(random_state)
     probed = probe_magnification(embedding, magnification, patient=patient, n_splits=n_splits, random_state=rng)
-    statistic = _balanced_accuracy(probed.recognised, probed.magnification, probed.patient)
+
+    # a recall is a ratio of sums over patients, so that hits and images by magnification and patient are all of it
+    n_patients = len(probed.patient.names)
+    shape = (len(probed.magnification.names), n_patients)
+    cell = probed.magnification.codes * n_patients + probed.patient.codes
+    total = np.bincount(cell, minlength=np.prod(shape)).reshape(shape)
+    hits = np.bincount(cell, weights=probed.recognised, minlength=np.prod(shape)).reshape(shape)
+
+    def balanced_accuracy(counts):
+        return divide(hits @ counts.T, total @ counts.T).mean(axis=0)  # (K, block) -> (block,)
+
     # every patient has several magnifications, so there is nothing to stratify by
-    stratum = np.zeros(probed.patient.max() + 1, dtype=np.intp)
-    distribution = resample(statistic, stratum, len(probed.patient), n_resamples=n_resamples, random_state=rng)
-    return MagnificationLeakage(distribution.estimate, 1 / len(probed.names), *interval(distribution, confidence_level))
+    stratum = np.zeros(n_patients, dtype=np.intp)
+    distribution = resample(balanced_accuracy, stratum, len(probed), n_resamples=n_resamples, random_state=rng)
+    return MagnificationLeakage(distribution.estimate, 1 / shape[0], *interval(distribution, confidence_level))
 
 
-class ProbedMagnification(NamedTuple):
-    """Whether the probe recognised each image `(n,)`, codes of magnification and patient `(n,)`, magnifications."""
+@dataclass(frozen=True, eq=False)
+class ProbedCohort(Cohort):
+    """A `Cohort` that knows of every image whether the probe recognised its magnification.
 
-    recognised: np.ndarray
-    magnification: np.ndarray
-    patient: np.ndarray
-    names: list
+    Parameters
+    ----------
+    recognised : ndarray of shape (n,), dtype bool
+        Whether the probe that was fitted without the image's patient names the magnification.
+    """
+
+    recognised: np.ndarray | None = None
 
 
 def probe_magnification(embedding, magnification, *, patient, n_splits=5, random_state=None):
     """Which images the probe recognises: `magnification_leakage` before its mean.
 
-    For a mean over several nets, whose embeddings one probe cannot read. Parameters and errors are those of
-    `magnification_leakage`.
+    For a mean over several nets, whose embeddings one probe cannot read.
+
+    Parameters
+    ----------
+    embedding, magnification, patient, n_splits, random_state
+        As in `magnification_leakage`.
+
+    Returns
+    -------
+    ProbedCohort
+        With patients, magnifications and `recognised`; its label is one class of all.
+
+    Raises
+    ------
+    ValueError
+        As in `magnification_leakage`.
     """
     embedding = check_array(embedding, dtype=[np.float64, np.float32], input_name="embedding")
-    magnification, names = encode_magnification(magnification, len(embedding))
-    patient = encode(patient, "patient", len(embedding)).codes
-    _check_folds(magnification, names, patient, n_splits)
-    folds = _folds(magnification, names, patient, n_splits, check_random_state(random_state))
-    recognised = cross_val_predict(_probe(), embedding, magnification, cv=folds) == magnification
-    return ProbedMagnification(recognised, magnification, patient, names)
+    cohort = read_cohort(len(embedding), patient=patient, magnification=magnification)
+    folds = _patient_folds(cohort, n_splits, check_random_state(random_state))
+    # benchmarks/simulate_leakage.py: a smaller C misses a shift along one dimension (of 16, 0.80 at C = 0.1 for 0.98);
+    # on the other shifts C = 0.1 reads 0.03 more at best
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, class_weight="balanced", max_iter=1000))
+    recognised = cross_val_predict(probe, embedding, cohort.magnification.codes, cv=folds) == cohort.magnification.codes
+    return ProbedCohort(**vars(cohort), recognised=recognised)
 
 
-def _check_folds(magnification, names, patient, n_splits):
+def _patient_folds(cohort, n_splits, rng):
+    """Pairs (train, test) of index arrays, disjoint in patient; every training part has every magnification.
+
+    A list, because with metadata routing on `cross_val_predict` would not hand `groups` to a splitter.
+
+    Raises
+    ------
+    ValueError
+        For fewer than 2 folds, 2 magnifications, or `n_splits` patients of some magnification, and where a training
+        part lacks one.
+    """
+    (codes, names), patient = cohort.magnification, cohort.patient.codes
     if not isinstance(n_splits, Integral) or n_splits < 2:
         raise ValueError(f"`n_splits` must be an integer of at least 2, got {n_splits!r}.")
     if len(names) < 2:
@@ -141,8 +182,7 @@ def _check_folds(magnification, names, patient, n_splits):
             f"magnification_leakage needs at least 2 magnifications, got {len(names)}: {names}; pass the embeddings of "
             f"all magnifications together."
         )
-    pairs = np.unique(np.column_stack([magnification, patient]), axis=0)
-    n_patients = np.bincount(pairs[:, 0])
+    n_patients = np.bincount(np.unique(np.column_stack([codes, patient]), axis=0)[:, 0])
     fewest = int(np.argmin(n_patients))
     if n_patients[fewest] < n_splits:
         raise ValueError(
@@ -150,36 +190,13 @@ def _check_folds(magnification, names, patient, n_splits):
             f"`n_splits` (at least 2), or leave this magnification out."
         )
 
-
-def _folds(magnification, names, patient, n_splits, rng):
-    """Pairs (train, test) of index arrays; as a list, because routing would take `groups` from `cross_val_predict`."""
-    splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=rng)
-    folds = list(splitter.split(magnification, magnification, patient))
+    folds = list(StratifiedGroupKFold(n_splits, shuffle=True, random_state=rng).split(codes, codes, patient))
     for train, _ in folds:
-        absent = np.setdiff1d(np.arange(len(names)), magnification[train])
+        # the greedy deal of `StratifiedGroupKFold` promises nothing where patients have few magnifications each
+        absent = np.setdiff1d(np.arange(len(names)), codes[train])
         if len(absent):
             raise ValueError(
                 f"All patients with magnification {names[absent[0]]!r} fell into one of {n_splits} folds, so that no "
                 f"probe could learn it; lower `n_splits`, change `random_state`, or leave this magnification out."
             )
     return folds
-
-
-def _probe():
-    # benchmarks/simulate_leakage.py: a smaller C misses a shift along one dimension (of 16, 0.80 at C = 0.1 for 0.98);
-    # on the other shifts C = 0.1 reads 0.03 more at best
-    return make_pipeline(StandardScaler(), LogisticRegression(C=1.0, class_weight="balanced", max_iter=1000))
-
-
-def _balanced_accuracy(recognised, magnification, patient):
-    """Function from draw counts `(block, n_patients)` to mean recalls `(block,)`."""
-    n_patients = patient.max() + 1
-    cell = magnification * n_patients + patient
-    shape = (magnification.max() + 1, n_patients)
-    total = np.bincount(cell, minlength=np.prod(shape)).reshape(shape)
-    hits = np.bincount(cell, weights=recognised, minlength=np.prod(shape)).reshape(shape)
-
-    def evaluate(counts):
-        return divide(hits @ counts.T, total @ counts.T).mean(axis=0)
-
-    return evaluate

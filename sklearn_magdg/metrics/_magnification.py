@@ -5,9 +5,9 @@ from functools import partial
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from sklearn_magdg.cohort import as_column, encode, encode_magnification
+from sklearn_magdg.cohort import as_column, read_cohort
+from sklearn_magdg.metrics._callables import parameters_of
 from sklearn_magdg.metrics._probabilities import check_present
-from sklearn_magdg.metrics._signature import parameters_of
 
 
 def by_magnification(metric, y_true, y_score, *, magnification, sample_weight=None, patient=None):
@@ -54,31 +54,27 @@ def by_magnification(metric, y_true, y_score, *, magnification, sample_weight=No
     y_true, y_score = np.asarray(y_true), np.asarray(y_score)
     if not len(y_true):
         raise ValueError("A metric by magnification needs at least one sample, got none.")
-    codes, names = encode_magnification(magnification, len(y_true))
-    given = {}
+    # who every row is, checked once: an error names a row by its place among all samples, not within a magnification
+    cohort = read_cohort(len(y_true), patient=patient, magnification=magnification)
+    columns = {}
     if sample_weight is not None:
-        given["sample_weight"] = np.asarray(sample_weight)
+        columns["sample_weight"] = np.asarray(sample_weight)
     if patient is not None:
-        encode(patient, "patient", len(y_true))  # names what is missing by its place among all samples
-        given["patient"] = as_column(patient, "patient")
-    metric = _naming_labels(metric, y_true, y_score)
+        columns["patient"] = as_column(patient, "patient")  # by name, as the metric may return or print them
+
+    labels = parameters_of(metric).get("labels")
+    # labels are bound where none are yet, the scores are no labels themselves, and the targets are classes
+    if labels is not None and labels.default is None and y_score.dtype.kind == "f" and y_true.dtype.kind != "f":
+        metric = partial(metric, labels=np.unique(y_true))
     values = {}
-    for code, name in enumerate(names):
-        rows = codes == code
-        values[name] = metric(y_true[rows], y_score[rows], **{key: each[rows] for key, each in given.items()})
+    for code, name in enumerate(cohort.magnification.names):
+        rows = cohort.magnification.codes == code
+        values[name] = metric(y_true[rows], y_score[rows], **{key: each[rows] for key, each in columns.items()})
     return values
 
 
-def _naming_labels(metric, y_true, y_score):
-    """The metric with all labels bound, where it takes them and scores are not labels themselves."""
-    asked = parameters_of(metric).get("labels")
-    if asked is None or asked.default is not None or y_score.dtype.kind != "f" or y_true.dtype.kind == "f":
-        return metric
-    return partial(metric, labels=np.unique(y_true))
-
-
 def check_numbers(values):
-    """Refuse a metric that gave something else than one number at a magnification."""
+    """Refuse a metric that gave something else than one number at a magnification: several have no worst one."""
     for name, value in values.items():
         if np.ndim(value):
             raise ValueError(
@@ -120,5 +116,6 @@ def worst_magnification(
         metric, y_true, y_score, magnification=magnification, sample_weight=sample_weight, patient=patient
     )
     check_numbers(values)
+    # `np.min`, not `min`, which would pass a nan by or not according to its place
     worst = np.min if greater_is_better else np.max
     return float(worst(list(values.values())))

@@ -82,12 +82,18 @@ def generative_precision_recall(real, generated, *, n_neighbors=5):
     real, generated = check_embeddings(real=real, generated=generated)
     check_n_neighbors(n_neighbors)
     for name, each in (("real", real), ("generated", generated)):
-        _check_enough(each, name, n_neighbors)
+        if len(each) <= n_neighbors:
+            raise ValueError(
+                f"`n_neighbors={n_neighbors}` needs at least {n_neighbors + 1} images, got {len(each)} in `{name}`; "
+                f"give more images or lower `n_neighbors`."
+            )
+
     real_radii, generated_radii = squared_radii(real, n_neighbors), squared_radii(generated, n_neighbors)
     n_inside = np.zeros(len(real), dtype=np.intp)  # generated images in each real image's ball
     realistic = np.zeros(len(generated), dtype=bool)
     recalled = np.zeros(len(real), dtype=bool)
     start = 0
+    # one pass over the table serves all four: a block of rows is compared with both kinds of radii and forgotten
     for block in pairwise_distances_chunked(real, generated, metric=DISTANCE):  # (block, n_generated)
         rows = slice(start, start + len(block))
         inside = block <= real_radii[rows, None]
@@ -95,14 +101,7 @@ def generative_precision_recall(real, generated, *, n_neighbors=5):
         realistic |= inside.any(axis=0)
         recalled[rows] = (block <= generated_radii).any(axis=1)
         start = rows.stop
+
     density = n_inside.sum() / (n_neighbors * len(generated))
     shares = realistic.mean(), recalled.mean(), density, np.mean(n_inside > 0)
     return GenerativePrecisionRecall(*map(float, shares))
-
-
-def _check_enough(embedding, name, n_neighbors):
-    if len(embedding) <= n_neighbors:
-        raise ValueError(
-            f"`n_neighbors={n_neighbors}` needs at least {n_neighbors + 1} images, got {len(embedding)} in `{name}`; "
-            f"give more images or lower `n_neighbors`."
-        )

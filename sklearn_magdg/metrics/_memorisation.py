@@ -3,11 +3,16 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 from sklearn.metrics import pairwise_distances_chunked
 
-from sklearn_magdg.cohort import encode
-from sklearn_magdg.metrics._embeddings import DISTANCE, check_embeddings, check_n_neighbors, squared_radii
+from sklearn_magdg.metrics._embeddings import (
+    DISTANCE,
+    check_embeddings,
+    check_n_neighbors,
+    patients_of,
+    squared_radii,
+)
 
 
 class NearestTrainingImages(NamedTuple):
@@ -76,7 +81,10 @@ def nearest_training_images(generated, *, training, n_neighbors=1):
 
 
 def _nearest(embedding, training, n_neighbors=1):
+    """`NearestTrainingImages` of checked embeddings, both fields `(n, n_neighbors)`, by blocks of rows."""
+
     def reduce(block, start):
+        # stable, so that of two at one distance the first row comes first; a tree or `argpartition` would not say
         order = np.argsort(block, axis=1, kind="stable")[:, :n_neighbors]
         return order, np.sqrt(np.take_along_axis(block, order, axis=1))
 
@@ -169,32 +177,25 @@ def memorisation_test(generated, *, training, held_out, patient=None):
     [0.511, 0.394, 0.567]
     """
     generated, training, held_out = check_embeddings(generated=generated, training=training, held_out=held_out)
-    codes = np.arange(len(held_out)) if patient is None else encode(patient, "patient", len(held_out)).codes
-    training = _different(training)
-    nearest, distance = (each[:, 0] for each in _nearest(generated, training))
-    placement = _placement(_nearest(held_out, training).distances[:, 0], distance)
-    by_patient = np.bincount(codes, placement) / np.bincount(codes)
-    authentic = distance > np.sqrt(squared_radii(training, 1))[nearest]
-    return MemorisationTest(float(by_patient.mean()), _p_value(by_patient, len(generated)), float(authentic.mean()))
-
-
-def _different(training):
-    different = np.unique(training, axis=0)
-    if len(different) < 2:
+    group = patients_of(held_out, patient)
+    training = np.unique(training, axis=0)
+    if len(training) < 2:
         raise ValueError(
-            f"memorisation_test needs at least 2 different rows in `training`, got {len(different)}; pass the "
+            f"memorisation_test needs at least 2 different rows in `training`, got {len(training)}; pass the "
             f"embeddings of all training images."
         )
-    return different
+    nearest, distance = (each[:, 0] for each in _nearest(generated, training))
+    authentic = distance > np.sqrt(squared_radii(training, 1))[nearest]
 
+    # the share of generated images that are closer than a held-out one, from their sorted distances: both sides of
+    # its place in them, so that ties count half
+    ordered, own = np.sort(distance), _nearest(held_out, training).distances[:, 0]
+    placement = np.searchsorted(ordered, own, "left") + np.searchsorted(ordered, own, "right")
+    placement = placement / (2 * len(generated))
 
-def _placement(distances, generated):
-    """Share `(n,)` of generated distances below each of `distances`, ties counting half."""
-    ordered = np.sort(generated)
-    below = np.searchsorted(ordered, distances, "left") + np.searchsorted(ordered, distances, "right")
-    return below / (2 * len(generated))
-
-
-def _p_value(by_patient, n_generated):
-    variance = np.mean((by_patient - 0.5) ** 2) / len(by_patient) + 1 / (12 * n_generated)
-    return float(norm.sf((by_patient.mean() - 0.5) / np.sqrt(variance)))
+    by_patient = np.bincount(group, placement) / np.bincount(group)
+    closer = by_patient.mean()
+    # about 1/2, not about the mean: the null hypothesis says where the mean is
+    variance = np.mean((by_patient - 0.5) ** 2) / len(by_patient) + 1 / (12 * len(generated))
+    p_value = ndtr(-(closer - 0.5) / np.sqrt(variance))  # the upper tail, without the cancellation of 1 - ndtr
+    return MemorisationTest(float(closer), float(p_value), float(authentic.mean()))

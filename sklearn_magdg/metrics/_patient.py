@@ -63,7 +63,7 @@ def patient_recognition_rate(y_true, y_pred, *, patient):
     if not len(y_true):
         raise ValueError("`patient_recognition_rate` needs at least one sample, got none.")
     unique_labels(y_true, y_pred)  # refuses text against numbers, which would never be equal
-    codes, _ = encode(patient, "patient", len(y_true))
+    codes = encode(patient, "patient", len(y_true)).codes
     return float(np.mean(np.bincount(codes, weights=y_true == y_pred) / np.bincount(codes)))
 
 
@@ -107,7 +107,14 @@ def pool_by_patient(y_true, y_proba, *, patient):
     codes, names = encode(patient, "patient", len(y_true))
     _, first, n_images = np.unique(codes, return_index=True, return_counts=True)
     label = y_true[first]
-    _refuse_several_labels(names, codes, y_true, label)
+    differs = np.flatnonzero(y_true != label[codes])
+    if len(differs):
+        patient = codes[differs[0]]
+        raise ValueError(
+            f"`patient` {names[patient]!r} has images of several labels, "
+            f"{np.unique(y_true[codes == patient]).tolist()}; pool by a unit of one label, such as the slide."
+        )
+    # a mean of probabilities, not of votes: an unsure image counts as little as it says
     total = np.zeros((len(names), *y_proba.shape[1:]))
     np.add.at(total, codes, y_proba)
     return PooledPatients(label, (total.T / n_images).T, np.array(names))
@@ -152,6 +159,7 @@ def patient_roc_auc(y_true, y_proba, *, patient, pos_label=None, labels=None):
     0.5
     """
     pooled = pool_by_patient(y_true, y_proba, patient=patient)
+    # two classes come as one column, so that theirs is a mean of one area
     indicators, probabilities, _ = check_probabilities(
         pooled.y_true, pooled.y_proba, pos_label=pos_label, labels=labels
     )
@@ -186,14 +194,3 @@ def patient_brier_score(y_true, y_proba, *, patient, pos_label=None, labels=None
     """
     pooled = pool_by_patient(y_true, y_proba, patient=patient)
     return brier_score(pooled.y_true, pooled.y_proba, pos_label=pos_label, labels=labels)
-
-
-def _refuse_several_labels(names, codes, y_true, label):
-    differs = np.flatnonzero(y_true != label[codes])
-    if len(differs):
-        patient = codes[differs[0]]
-        found = np.unique(y_true[codes == patient]).tolist()
-        raise ValueError(
-            f"`patient` {names[patient]!r} has images of several labels, {found}; pool by a unit of one label, such as "
-            f"the slide."
-        )

@@ -8,15 +8,20 @@ from sklearn.utils._response import _get_response_values
 from sklearn.utils.metadata_routing import UNUSED
 
 from sklearn_magdg.metrics._brier import brier_score
+from sklearn_magdg.metrics._callables import parameters_of
 from sklearn_magdg.metrics._magnification import by_magnification, check_numbers
 from sklearn_magdg.metrics._patient import patient_brier_score, patient_recognition_rate, patient_roc_auc
-from sklearn_magdg.metrics._signature import parameters_of
 
 AGGREGATES = {"worst": np.min, "mean": np.mean}
 
 
 class _Scorer(BaseEstimator):
-    """A scorer `scorer(estimator, X, y, **metadata)`; `score` declares what metadata routing hands over."""
+    """A scorer `scorer(estimator, X, y, **metadata)`; `score` declares what metadata routing hands over.
+
+    `make_scorer` of scikit-learn would know neither the names of the classes nor a request that holds without
+    `set_score_request`. A `BaseEstimator` has the routing methods of an estimator, and its request is made from the
+    class attribute ``__metadata_request__score``, in which the fitted estimator is no metadata.
+    """
 
     def __call__(self, estimator, X, y, **metadata):
         return self.score(estimator, X, y, **metadata)
@@ -87,12 +92,18 @@ class _MagnificationScorer(_Scorer):
     def score(self, estimator, X, y, *, magnification=None, sample_weight=None):
         _require(f"The {self.aggregate}-magnification scorer of {_name(self.metric)}", "magnification", magnification)
         response, _, method = _get_response_values(estimator, X, self.response_method, return_response_method_used=True)
-        params = _naming_classes(self.metric, estimator.classes_, method, self.metric_params)
-        values = by_magnification(
-            partial(self.metric, **params), y, response, magnification=magnification, sample_weight=sample_weight
-        )
+        # string labels: a metric that asks for the classes gets their names, unless they are given
+        accepted, named = parameters_of(self.metric), {}
+        if "pos_label" in accepted and len(estimator.classes_) == 2 and "average" not in self.metric_params:
+            named["pos_label"] = estimator.classes_[-1]
+        # of predicted labels a metric takes `labels` as those to average over, so that absent ones would count
+        if "labels" in accepted and method != "predict":
+            named["labels"] = estimator.classes_
+        metric = partial(self.metric, **(named | self.metric_params))
+        values = by_magnification(metric, y, response, magnification=magnification, sample_weight=sample_weight)
         check_numbers(values)
         sign = 1 if self.greater_is_better else -1
+        # signs first, so that the smallest is the worst of a loss as well
         return float(AGGREGATES[self.aggregate]([sign * value for value in values.values()]))
 
 
@@ -154,21 +165,13 @@ def make_magnification_scorer(
     )
 
 
-def _naming_classes(metric, classes, response_method, given):
-    """Parameters of the metric, with the names of the classes where it asks for them."""
-    accepted, named = parameters_of(metric), {}
-    if "pos_label" in accepted and len(classes) == 2 and "average" not in given:
-        named["pos_label"] = classes[-1]
-    if "labels" in accepted and response_method != "predict":
-        named["labels"] = classes
-    return named | given
-
-
 def _name(metric):
+    """The metric in words; a partial or an object has no name of its own."""
     return getattr(metric, "__name__", repr(metric))
 
 
 def _require(scorer, name, values):
+    """Refuse None for the metadata called `name`: scikit-learn leaves it out without a word when routing is off."""
     if values is None:
         raise ValueError(
             f"{scorer} needs `{name}`, which scikit-learn hands to a scorer only with metadata routing on: call "

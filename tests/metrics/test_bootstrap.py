@@ -13,6 +13,7 @@ from sklearn.metrics import brier_score_loss, f1_score, log_loss, roc_auc_score
 from sklearn_magdg.metrics import _resampling as resampling
 from sklearn_magdg.metrics import (
     brier_score,
+    evaluate_metric,
     expected_calibration_error,
     patient_bootstrap,
     patient_bootstrap_difference,
@@ -235,6 +236,29 @@ def test_a_seed_decides_the_resamples():
     run = partial(patient_bootstrap, "roc_auc", y, p, patient=patient)
     assert run(random_state=0) == run(random_state=np.random.RandomState(0))
     assert run(random_state=0) != run(random_state=1)
+
+
+# the value alone
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "brier", "neg_brier_score", brier_score, patient_roc_auc, log_loss])
+def test_the_value_of_a_metric_is_the_estimate_of_its_bootstrap(metric):
+    y, (p,), patient = study()
+    p = np.clip(p, 0.05, 0.95)
+    expected = patient_bootstrap(metric, y, p, patient=patient, n_resamples=39, random_state=0).estimate
+    assert evaluate_metric(metric, y, p, patient=patient) == expected
+    if metric is not patient_roc_auc:
+        assert evaluate_metric(metric, y, p) == pytest.approx(expected)
+
+
+def test_the_value_of_a_metric_needs_neither_two_patients_nor_two_classes():
+    labels = ["benign", "malignant"]
+    for patient in (None, ["a", "a"]):
+        assert evaluate_metric("brier", ["malignant"] * 2, [0.5, 1.0], patient=patient, labels=labels) == 0.125
+        assert np.isnan(evaluate_metric("roc_auc", ["malignant"] * 2, [0.5, 1.0], patient=patient, labels=labels))
+    seen = []
+    evaluate_metric(lambda *args, **given: seen.append((args, given)), [1, 2], [3, 4])
+    assert seen == [(([1, 2], [3, 4]), {})]
 
 
 # the difference of two models

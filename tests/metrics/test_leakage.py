@@ -99,17 +99,11 @@ def test_interval_is_that_of_resampled_patients():
     embedding = embed(patient)
     embedding[:, 0] += np.log2(magnification)
     result = magnification_leakage(embedding, magnification, patient=patient, n_resamples=4999, random_state=0)
-    recognised = _recognised(embedding, magnification, patient)
+    recognised = leakage.probe_magnification(embedding, magnification, patient=patient, random_state=0).recognised
     per_patient = recognised.reshape(13, 3, 2).mean(axis=(1, 2))  # as many images in every cell: a mean of patients
     assert result.balanced_accuracy == pytest.approx(per_patient.mean())
     drawn = per_patient[np.random.default_rng(0).integers(13, size=(50_000, 13))].mean(axis=1)
     np.testing.assert_allclose(result[2:], np.quantile(drawn, [0.025, 0.975]), atol=0.015)
-
-
-def _recognised(embedding, magnification, patient):
-    codes = np.searchsorted(np.unique(magnification), magnification)
-    folds = leakage._folds(codes, [40, 100, 200], patient, 5, np.random.RandomState(0))
-    return leakage.cross_val_predict(leakage._probe(), embedding, codes, cv=folds) == codes
 
 
 def test_probed_images_are_those_that_the_leakage_averages():
@@ -119,8 +113,8 @@ def test_probed_images_are_those_that_the_leakage_averages():
     shuffled = np.random.default_rng(0).permutation(len(patient))
     given = embedding[shuffled], magnification[shuffled]
     probed = leakage.probe_magnification(*given, patient=patient[shuffled], n_splits=4, random_state=0)
-    assert [probed.names[each] for each in probed.magnification] == magnification[shuffled].tolist()
-    recalls = [probed.recognised[probed.magnification == each].mean() for each in range(3)]
+    assert probed.magnification.values().tolist() == magnification[shuffled].tolist()
+    recalls = [probed.recognised[probed.magnification.codes == each].mean() for each in range(3)]
     result = magnification_leakage(*given, patient=patient[shuffled], n_splits=4, random_state=0)
     assert np.mean(recalls) == pytest.approx(result.balanced_accuracy)
     assert 0.4 < np.mean(recalls) < 1
@@ -174,7 +168,7 @@ def test_a_magnification_whose_patients_are_all_in_one_fold_is_refused():
         ({"n_splits": 2.0}, "`n_splits` must be an integer of at least 2, got 2.0"),
         ({"embedding": np.full((8, 2), np.nan)}, "Input embedding contains NaN"),
         ({"embedding": np.zeros(8)}, "Expected 2D array"),
-        ({"embedding": np.zeros((7, 2))}, "`magnification` has 8 values for 7 samples"),
+        ({"embedding": np.zeros((7, 2))}, "`patient` has 8 values for 7 samples"),
         ({"patient": [1, 2]}, "`patient` has 2 values for 8 samples"),
         ({"patient": [None, *range(7)]}, "`patient` is missing for 1 samples"),
         ({"magnification": ["40", "40X"] * 4}, "spells one magnification in several ways"),

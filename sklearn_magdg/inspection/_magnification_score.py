@@ -9,7 +9,7 @@ from sklearn_magdg._metadata import magnification_text, sort_names
 from sklearn_magdg.cohort import encode, encode_magnification
 from sklearn_magdg.inspection._cv_results import as_methods, require_keys
 from sklearn_magdg.inspection._style import axes_for, method_styles, wrap_to_axes
-from sklearn_magdg.metrics import Cohort, as_statistic, patient_bootstrap
+from sklearn_magdg.metrics import evaluate_metric, patient_bootstrap
 
 COLUMNS = ["method", "held_out", "fold", "score"]
 ASIDE = 0.04  # of the folds, beside the line of an interval
@@ -164,7 +164,7 @@ class MagnificationScoreDisplay:
             labels = np.unique(frame[y_true])
             known["labels"] = labels if len(labels) == 2 else None
         rows = [
-            (*cell, _evaluate(metric, part[y_true], part[y_score], None if patient is None else part[patient], **known))
+            (*cell, _value(part, metric, y_true, y_score, patient, known))
             for cell, part in frame.groupby(COLUMNS[:3], sort=False)
         ]
         scores = pd.DataFrame(rows, columns=COLUMNS)
@@ -373,16 +373,7 @@ def _warn_of_undefined(scores):
         )
 
 
-def _evaluate(metric, y_true, y_score, patient, labels=None):
-    """Metric of the rows of one method, magnification and fold, without resampling.
-
-    `patient_bootstrap` would need two patients of some class, which a fold need not have. What it evaluates for its
-    estimate is asked for here: a resample in which every patient is drawn once. Without `patient` every row is one of
-    its own, which no named metric tells from the plain one.
-    """
-    y_true, y_score = y_true.to_numpy(), y_score.to_numpy()
-    if callable(metric) and patient is None:
-        return metric(y_true, y_score)
-    patient = np.arange(len(y_true)) if patient is None else encode(patient, "patient").codes
-    statistic = as_statistic(metric, y_score, Cohort(y_true, patient, None, None), None, labels)
-    return statistic(np.ones((1, patient.max() + 1), dtype=int))[0]
+def _value(part, metric, y_true, y_score, patient, known):
+    """Metric of the rows of one method, magnification and fold, without the interval that needs two patients."""
+    whose = None if patient is None else part[patient]
+    return evaluate_metric(metric, part[y_true].to_numpy(), part[y_score].to_numpy(), patient=whose, **known)

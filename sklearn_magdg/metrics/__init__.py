@@ -6,9 +6,7 @@ from sklearn_magdg.metrics._brier import BrierDecomposition as BrierDecompositio
 from sklearn_magdg.metrics._brier import brier_decomposition, brier_score
 from sklearn_magdg.metrics._brier import recalibrate as recalibrate
 from sklearn_magdg.metrics._calibration import expected_calibration_error, smooth_calibration_error
-from sklearn_magdg.metrics._callables import as_statistic as as_statistic
 from sklearn_magdg.metrics._callables import evaluate_metric as evaluate_metric
-from sklearn_magdg.metrics._callables import positional_cohort as Cohort  # noqa: F401 as `inspection` calls it
 from sklearn_magdg.metrics._fid import frechet_inception_distance
 from sklearn_magdg.metrics._kid import kernel_inception_distance
 from sklearn_magdg.metrics._leakage import magnification_leakage

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.metrics import brier_score_loss, roc_auc_score
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
-from sklearn_magdg.cohort import Cohort, Encoded, as_target, class_codes, encode
+from sklearn_magdg.cohort import Cohort, as_target, class_codes, encode
 from sklearn_magdg.metrics._brier import brier_score
 from sklearn_magdg.metrics._probabilities import check_present, check_probabilities, positive_label
 from sklearn_magdg.metrics._resampling import divide
@@ -35,12 +35,6 @@ class LabelledCohort(Cohort):
     """
 
     y_true: np.ndarray | None = None
-
-
-def positional_cohort(y_true, patient, stratum=None, weight=None):
-    """`LabelledCohort` of codes `(n,)` that run from 0, as `inspection` still calls it; `stratum` plays no part."""
-    names = list(range(patient.max(initial=-1) + 1))
-    return LabelledCohort(class_codes(None, len(y_true)), Encoded(patient, names), weight=weight, y_true=y_true)
 
 
 def evaluate_metric(metric, y_true, y_score, *, patient=None, pos_label=None, labels=None):

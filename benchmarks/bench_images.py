@@ -15,7 +15,8 @@ from _timing import alternate, peak_memory, ratio
 from PIL import Image
 
 from sklearn_magdg.estimators import CNNClassifier
-from sklearn_magdg.images import ImageReader, read_images
+from sklearn_magdg.images import ImageReader
+from sklearn_magdg.images._reader import read_images
 
 SIZE = 224
 N_PAIRS = 9

@@ -19,14 +19,17 @@ WAY_UP = ("estimators", "persistence")
 
 
 def imports(package=PACKAGE):
-    """(file, line, room that imports, module below the package, names) of every import of another room."""
+    """(file, line, room that imports, module below the package, names) of every import of another room.
+
+    The files beside the rooms are the ground, a room called "." here.
+    """
     for file in sorted(package.rglob("*.py")):
         parts = file.relative_to(package).parts
-        room = parts[0] if len(parts) > 1 else None
+        room = parts[0] if len(parts) > 1 else "."
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             for module, names in _imported(node, parts):
-                # the ground, `_metadata`, `_words` and `_files`, is below every room
-                if room is not None and module[0] != room and not module[0].startswith("_"):
+                # every room stands on the ground: `_metadata`, `_words`, `_files`
+                if module[0] != room and not module[0].startswith("_"):
                     yield "/".join(parts), node.lineno, room, module, names
 
 
@@ -34,9 +37,9 @@ def _imported(node, parts):
     """(path below the package, names) of what one statement imports of the package."""
     if isinstance(node, ast.Import):
         return [(alias.name.split(".")[1:], []) for alias in node.names if alias.name.startswith("sklearn_magdg.")]
-    if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "import_module":
-        name = getattr(node.args[0], "value", None)  # None for a name that is put together when it runs
-        return [(name.split(".")[1:], [])] if str(name).startswith("sklearn_magdg.") else []
+    if isinstance(node, ast.Call) and "import_module" in (getattr(node.func, "id", ""), getattr(node.func, "attr", "")):
+        names = [each.value for each in node.args if isinstance(each, ast.Constant)]  # others are put together later
+        return [(name.split(".")[1:], []) for name in names if name.startswith("sklearn_magdg.")]
     if not isinstance(node, ast.ImportFrom):
         return []
     path = node.module.split(".") if node.module else []
@@ -55,6 +58,7 @@ def draw(file):
     """Write a table of the rooms: a row imports the rooms that have a square in it.
 
     No square stands right of the diagonal but that of the one way up: that data flow one way is seen at a glance.
+    Returns the pairs of rooms that have a square.
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
@@ -79,6 +83,7 @@ def draw(file):
         side.set_visible(False)
     ax.set_xlabel("A room (row) imports the rooms with a square.\nGrey: itself. Red: the one way up. *: brings torch.")
     figure.savefig(file)
+    return wanted
 
 
 if __name__ == "__main__":

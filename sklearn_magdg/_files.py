@@ -21,13 +21,13 @@ def whole_file(path, *, unfinished=None, durable=True):
         old file or the new one. False saves the wait, for files whose content tells whether it is whole.
     """
     # a name of its own, so that two processes that write to one path do not write into one file
-    unfinished = (path.parent if unfinished is None else unfinished) / f".{uuid4().hex}.unfinished"
+    own = (path.parent if unfinished is None else unfinished) / f".{uuid4().hex}.unfinished"
     try:
-        with open(unfinished, "xb") as file:
+        with open(own, "xb") as file:
             yield file
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        os.replace(own, path)
     finally:
-        unfinished.unlink(missing_ok=True)
+        own.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-HOUSE = runpy.run_path(Path(__file__).parents[1] / "docs" / "house.py")
+HOUSE = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "house.py"))
 ROOMS, WAY_UP = HOUSE["ROOMS"], HOUSE["WAY_UP"]
 IMPORTS = list(HOUSE["imports"]())
 
@@ -29,7 +29,7 @@ def private(imports):
 
 def upward(imports):
     """Those of a room that stands further down."""
-    place = {room: position for position, room in enumerate(ROOMS)}
+    place = {room: position for position, room in enumerate([".", *ROOMS])}
     return {(room, module[0]) for *_, room, module, _ in imports if place[module[0]] > place[room]}
 
 
@@ -57,9 +57,10 @@ def test_imports_run_down_but_for_the_one_way_up():
         "from ..metrics._brier import brier_score",
         "def late():\n    from sklearn_magdg.metrics import _brier",
         "from importlib import import_module\nimport_module('sklearn_magdg.metrics._brier')",
+        "import importlib\nimportlib.import_module('sklearn_magdg.metrics._brier')",
     ],
 )
-def test_a_private_import_is_found_however_it_is_written(source, tmp_path):
+def test_a_private_import_is_found_in_each_of_the_ways_that_python_has(source, tmp_path):
     assert len(private(write(tmp_path, study=source))) == 1
 
 
@@ -73,7 +74,23 @@ def test_the_ground_and_the_own_room_are_open(tmp_path):
     assert write(tmp_path, study=source) == []
 
 
-def test_the_picture_is_drawn(tmp_path):
-    HOUSE["draw"](tmp_path / "house.svg")
+def test_the_ground_imports_no_room(tmp_path):
+    assert "." not in {room for _, _, room, _, _ in IMPORTS}
+    (tmp_path / "_words.py").write_text("from sklearn_magdg.study import StudyConfig")
+    assert upward(HOUSE["imports"](tmp_path)) == {(".", "study")}
+
+
+def test_the_picture_has_a_square_for_every_import(tmp_path):
+    squares = HOUSE["draw"](tmp_path / "house.svg")
+    assert squares == {(room, module[0]) for _, _, room, module, _ in IMPORTS}
     drawn = (tmp_path / "house.svg").read_text()
-    assert drawn.lstrip().startswith("<?xml")
+    assert drawn.count("fill: #3b6ea5") == len(squares) - 1  # one is red
+    assert all(drawn.count(f"<!-- {room}") >= 2 for room in ROOMS)  # by row and by column
+
+
+@pytest.mark.filterwarnings("ignore:The adversary")
+def test_no_file_is_entered_more_than_three_times_by_x():
+    hops = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "count_hops.py"))
+    entries = hops["count_fit"]()
+    assert entries["estimators/_classifier.py"] >= 1
+    assert max(entries.values()) <= 3

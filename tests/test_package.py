@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-HOUSE = runpy.run_path(Path(__file__).parents[1] / "docs" / "house.py")
+HOUSE = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "house.py"))
 ROOMS, WITHOUT_TORCH = HOUSE["ROOMS"], HOUSE["WITHOUT_TORCH"]
 
 

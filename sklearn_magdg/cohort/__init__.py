@@ -10,6 +10,7 @@ from sklearn_magdg.cohort._cells import draw_cells as draw_cells
 from sklearn_magdg.cohort._cells import parts_of as parts_of
 from sklearn_magdg.cohort._cells import read_generator_cohort as read_generator_cohort
 from sklearn_magdg.cohort._cohort import Cohort as Cohort
+from sklearn_magdg.cohort._cohort import as_positions as as_positions
 from sklearn_magdg.cohort._cohort import read_cohort as read_cohort
 from sklearn_magdg.cohort._encoding import Encoded as Encoded
 from sklearn_magdg.cohort._encoding import as_column as as_column
@@ -17,17 +18,14 @@ from sklearn_magdg.cohort._encoding import encode as encode
 from sklearn_magdg.cohort._encoding import encode_magnification as encode_magnification
 from sklearn_magdg.cohort._encoding import spelled_alike as spelled_alike
 from sklearn_magdg.cohort._folds import deal_into_folds as deal_into_folds
-from sklearn_magdg.cohort._folds import deal_patients as deal_patients
 from sklearn_magdg.cohort._holdout import patient_holdout as patient_holdout
 from sklearn_magdg.cohort._holdout import validation_rows as validation_rows
 from sklearn_magdg.cohort._labels import as_target as as_target
 from sklearn_magdg.cohort._labels import class_codes as class_codes
 from sklearn_magdg.cohort._labels import encode_classes as encode_classes
 from sklearn_magdg.cohort._labels import majority_class as majority_class
-from sklearn_magdg.cohort._labels import read_labels as read_labels
 from sklearn_magdg.cohort._routing import split_with_metadata as split_with_metadata
 from sklearn_magdg.cohort._training import read_training_cohort as read_training_cohort
-from sklearn_magdg.cohort._training import training_weight as training_weight
 from sklearn_magdg.cohort._training import with_patients as with_patients
 
 __all__ = []

@@ -8,7 +8,7 @@ from sklearn_magdg.cohort._cohort import read_cohort
 from sklearn_magdg.cohort._labels import read_labels
 
 
-def read_generator_cohort(y, n_samples, *, patient, magnification, conditional):
+def read_generator_cohort(y, n_samples, *, patient, magnification, conditional, asker):
     """`Cohort` of the training rows of a generator; one that is not conditional knows no class and no magnification.
 
     Parameters
@@ -23,6 +23,8 @@ def read_generator_cohort(y, n_samples, *, patient, magnification, conditional):
         Magnifications, none missing.
     conditional : bool
         Whether samples will be asked for by class and magnification.
+    asker : str
+        Name of the generator, for the messages.
 
     Raises
     ------
@@ -32,17 +34,17 @@ def read_generator_cohort(y, n_samples, *, patient, magnification, conditional):
     """
     if not conditional:
         if n_samples < 2:
-            raise ValueError(f"DCGAN needs at least 2 images, got n_samples={n_samples}; add some.")
+            raise ValueError(f"{asker} needs at least 2 images, got n_samples={n_samples}; add some.")
         return read_cohort(n_samples, patient=patient, allow_missing_patients=True)
     if y is None:
-        raise ValueError("DCGAN(conditional=True) needs labels: pass `y` to `fit`, or set conditional=False.")
+        raise ValueError(f"{asker}(conditional=True) needs labels: pass `y` to `fit`, or set conditional=False.")
 
     y = read_labels(y, n_samples)
     classes, n_images = np.unique(y, return_counts=True)
     single = classes[n_images < 2].tolist()
     if single:
         raise ValueError(
-            f"DCGAN needs at least 2 images of each class, got 1 (n_samples={n_samples}) of {name_some(single)}: a "
+            f"{asker} needs at least 2 images of each class, got 1 (n_samples={n_samples}) of {name_some(single)}: a "
             "generator could only repeat it; add images, or leave the class out."
         )
     return read_cohort(n_samples, y, patient=patient, magnification=magnification, allow_missing_patients=True)
@@ -94,7 +96,8 @@ def cells_to_learn(cohort, held_back):
         n_left = np.bincount(labels[~held_back], minlength=len(classes))
         short = [classes[code] for code in np.flatnonzero(n_left < 2)]
         if short or np.sum(held_back & (code >= 0)) < 2:
-            lacking = f"2 images of {name_some(short)} to learn from" if short else "2 images to judge samples by"
+            of_class = f" of {name_some(short)}" if short not in ([], [None]) else ""  # None: no class is known
+            lacking = f"2 images{of_class} to {'learn from' if short else 'judge samples by'}"
             raise ValueError(
                 f"early_stopping=True sets {held_back.sum()} of {len(cohort)} images aside and has fewer than "
                 f"{lacking}: use more patients, another `validation_fraction` or `random_state`, or "
@@ -155,7 +158,7 @@ def draw_cells(cells, counts, n, y, magnification, rng):
         known = [cell[part] for cell in cells]
         if known[0] is None:
             raise ValueError(
-                f"`{name}` cannot be asked for: this DCGAN was fitted without; leave it None, or fit anew."
+                f"`{name}` cannot be asked for: the generator was fitted without; leave it None, or fit anew."
             )
         asked = np.broadcast_to(np.asarray(asked), (n,)) if np.ndim(asked) == 0 else np.asarray(asked)
         if len(asked) != n:

@@ -8,6 +8,22 @@ from sklearn_magdg.cohort._encoding import Encoded, encode, encode_magnification
 from sklearn_magdg.cohort._labels import as_target, class_codes, majority_class
 
 
+def as_positions(rows, n_rows):
+    """`rows`, positions or a mask of all `n_rows`, as positions.
+
+    Raises
+    ------
+    IndexError
+        For a mask of another length, which NumPy would take for one of the first rows.
+    """
+    rows = np.asarray(rows)
+    if rows.dtype != bool:
+        return rows if rows.size else rows.astype(np.intp)  # an empty list is an array of floats to NumPy
+    if rows.shape != (n_rows,):
+        raise IndexError(f"A mask of rows must have the length {n_rows}, got an array of shape {rows.shape}.")
+    return np.flatnonzero(rows)
+
+
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class Cohort:
     """Label, patient, magnification and weight of every row, encoded once; None where a column is not known.
@@ -58,11 +74,7 @@ class Cohort:
         cohort : Cohort
             Of the same class. Names that no row bears any more are kept, so that codes mean what they meant.
         """
-        rows = np.asarray(rows)
-        if rows.dtype == bool:
-            rows = np.flatnonzero(rows)
-        elif not rows.size:  # an empty list is an array of floats to NumPy
-            rows = rows.astype(np.intp)
+        rows = as_positions(rows, len(self))
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
         # not by `take` for arrays: theirs would flatten a column of more than one axis
         arrays = {name: column[rows] for name, column in columns.items() if isinstance(column, np.ndarray)}

@@ -32,7 +32,7 @@ class Encoded(NamedTuple):
     """
 
     codes: np.ndarray
-    names: list
+    names: list | np.ndarray
 
     def take(self, rows):
         """The same names for some of the rows, so that codes of both still mean the same."""
@@ -42,7 +42,8 @@ class Encoded(NamedTuple):
         """Only the names that stand in some row, in the same order, and codes that run from 0 without a gap."""
         standing = np.unique(self.codes[self.codes >= 0])
         codes = np.where(self.codes >= 0, np.searchsorted(standing, self.codes), -1)
-        return Encoded(codes, [self.names[code] for code in standing])
+        is_array = isinstance(self.names, np.ndarray)
+        return Encoded(codes, self.names[standing] if is_array else [self.names[code] for code in standing])
 
     def values(self):
         """The column itself `(n,)`, of objects; None where a value is missing."""

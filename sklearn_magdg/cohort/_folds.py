@@ -66,8 +66,11 @@ def deal_patients(n_images, patient_class, n_folds, rng=None):
         heapreplace(heap, (in_class + sizes[patient], total[f], tie, f))
         fold[patient] = f
 
-    if max(total) - min(total) <= n_images.max():
-        return fold
+    return fold if max(total) - min(total) <= n_images.max() else _level(fold, n_images, patient_class, n_folds)
+
+
+def _level(fold, n_images, patient_class, n_folds):
+    """The same parts of every class, renumbered class by class so that the heaviest part joins the lightest fold."""
     level, total = np.empty_like(fold), np.zeros(n_folds)
     for each in np.unique(patient_class):
         members = patient_class == each

@@ -1,6 +1,5 @@
 """Classifiers, the generator and frozen encoders: scikit-learn outside, skorch inside."""
 
-# what other rooms need
 from importlib import import_module
 
 from sklearn_magdg.estimators._base import blank_module as blank_module
@@ -30,3 +29,7 @@ def __getattr__(name):
     if name in _OF_PERSISTENCE:
         return getattr(import_module("sklearn_magdg.persistence"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_OF_PERSISTENCE})

@@ -14,6 +14,7 @@ from skorch.callbacks import GradientNormClipping, LRScheduler
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from sklearn_magdg._metadata import sort_names
 from sklearn_magdg.cohort import read_training_cohort, validation_rows, with_patients
 from sklearn_magdg.estimators._base import (
     NetTransformer,
@@ -43,8 +44,8 @@ from sklearn_magdg.training import (
 class BaseNetClassifier(NetTransformer, ClassifierMixin, BaseEstimator):
     """Fit, predict and transform by a net; a method adds a second head or a penalty through the hooks below.
 
-    A hook takes the `Cohort` of the training rows, never the rows themselves: what a method may change is what the net
-    is made of, how rows are drawn and weighed, and what it minimises.
+    What a method may change is what the net is made of, how rows are drawn and weighed, and what it minimises. A hook
+    that depends on the rows takes their `Cohort`, never the rows themselves.
     """
 
     __metadata_request__fit = {"patient": True, "magnification": True}
@@ -127,28 +128,19 @@ class BaseNetClassifier(NetTransformer, ClassifierMixin, BaseEstimator):
                 class_weight=self.class_weight,
                 asker=type(self).__name__,
             )
-            valid = None
-            if self.early_stopping:
-                cohort = with_patients(cohort)
-                aside = self._rows_to_set_aside(cohort)
-                rest = cohort.take(aside)
-                valid = labelled_data(source.take(aside), rest, self._balance_groups(rest))
-                source, cohort = source.take(~aside), cohort.take(~aside)
-            if cohort.magnification is not None:  # those left to train on
-                cohort = cohort.replace(magnification=cohort.magnification.present())
+            data, valid = self._part(source, cohort)
             # drawn before the module is made, so that two fits with one seed agree whatever torch has drawn before
             seed = check_random_state(self.random_state).randint(MAX_SEED)
             with seeded(seed), threads(self.n_jobs):
-                module = self._start_module(source.shape, cohort)
+                module = self._start_module(source.shape, data.cohort)
                 if len(source.shape) == 1 and not self._goes_on():
-                    module.encoder[0].measure(torch.from_numpy(source.read(np.arange(len(source)))))
-                data = labelled_data(source, cohort, self._balance_groups(cohort))
+                    module.encoder[0].measure(torch.from_numpy(data.source.read(np.arange(len(data)))))
                 history, best_epoch, interrupted = self._train(module, data, valid)
             if not history:
                 raise KeyboardInterrupt
-            self._store(module, history, cohort, source.shape)
+            self._store(module, history, data.cohort, source.shape)
             if valid is not None:
-                self.validation_patients_ = valid.cohort.patient.present().names
+                self.validation_patients_ = sort_names(valid.cohort.patient.present().names)
                 self.best_epoch_ = best_epoch
         if interrupted:
             raise KeyboardInterrupt
@@ -243,6 +235,19 @@ class BaseNetClassifier(NetTransformer, ClassifierMixin, BaseEstimator):
 
     def _goes_on(self):
         return self.warm_start and hasattr(self, "module_")
+
+    def _part(self, source, cohort):
+        """Training rows and, with early stopping, those of the patients set aside (else None), with their targets."""
+        valid = None
+        if self.early_stopping:
+            cohort = with_patients(cohort)
+            aside = self._rows_to_set_aside(cohort)
+            rest = cohort.take(aside)
+            valid = labelled_data(source.take(aside), rest, self._balance_groups(rest))
+            source, cohort = source.take(~aside), cohort.take(~aside)
+        if cohort.magnification is not None:  # the net tells only those apart that are left to train on
+            cohort = cohort.replace(magnification=cohort.magnification.present())
+        return labelled_data(source, cohort, self._balance_groups(cohort)), valid
 
     def _rows_to_set_aside(self, cohort):
         """Mask of early stopping's rows; a fit that goes on keeps the patients of the fit before."""

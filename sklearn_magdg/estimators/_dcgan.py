@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_magdg._metadata import sort_names
 from sklearn_magdg.cohort import (
     cells_to_learn,
     draw_cells,
@@ -272,10 +273,14 @@ class DCGAN(BaseEstimator):
         with unchanged_on_error(self):
             reading = {"image_size": self.image_size, "n_jobs": self.n_jobs, "cache": self.image_cache}
             source = read_source(self, X, reset=True, square_from=SMALLEST, **reading)
-            cohort = read_generator_cohort(
-                y, len(source), patient=patient, magnification=magnification, conditional=self.conditional
-            )
-            held_back = self._rows_to_set_aside(cohort)
+            told = {"patient": patient, "magnification": magnification, "conditional": self.conditional}
+            cohort = read_generator_cohort(y, len(source), **told, asker="DCGAN")
+            held_back = np.zeros(len(cohort), dtype=bool)
+            forget(self, "validation_patients_")
+            if self.early_stopping:
+                cohort = with_patients(cohort)
+                held_back = validation_rows(cohort, self.validation_fraction, check_random_state(self.random_state))
+                self.validation_patients_ = sort_names(cohort.take(held_back).patient.present().names)
             cells, code = cells_to_learn(cohort, held_back)
             seed = check_random_state(self.random_state).randint(MAX_SEED)
             with seeded(seed), threads(self.n_jobs):
@@ -327,16 +332,6 @@ class DCGAN(BaseEstimator):
 
     # Steps of `fit`
 
-    def _rows_to_set_aside(self, cohort):
-        """Mask of the rows of early stopping."""
-        forget(self, "validation_patients_")
-        if not self.early_stopping:
-            return np.zeros(len(cohort), dtype=bool)
-        cohort = with_patients(cohort)
-        held_back = validation_rows(cohort, self.validation_fraction, check_random_state(self.random_state))
-        self.validation_patients_ = cohort.take(held_back).patient.present().names
-        return held_back
-
     def _fit(self, source, code, cells, held_back):
         """Train and store; returns whether a keyboard interrupt cut the training short.
 
@@ -377,7 +372,9 @@ class DCGAN(BaseEstimator):
         input_layer, generator = build_generator(shape, codes, **self._size())
         if len(shape) == 1:
             input_layer.measure(torch.from_numpy(source.read(np.arange(len(source)))))
-        discriminator = build_discriminator(shape, codes, self.image_size, self.width, self.spectral_norm)
+        discriminator = build_discriminator(
+            shape, codes, image_size=self.image_size, width=self.width, spectral_norm=self.spectral_norm
+        )
         module = players(input_layer, generator, discriminator, self.ema_decay)
         return module.to(resolve_device(self.device), memory_format=torch.channels_last)
 

@@ -168,10 +168,7 @@ class GANAugmentedClassifier(
             # and what that cannot generate is an error, for its user chose it
             learned = None if is_frozen else set(generator.cells_)
             counts = _allot(cells_of(part), n_synthetic, self.balance, learned)
-            values, added = _generate(generator, counts, rng)
-            added["sample_weight"] = np.full(len(values), part.weight.mean())
-            source = JoinedSource([source, ArraySource(values)])
-            given = {name: None if own is None else np.concatenate([own, added[name]]) for name, own in given.items()}
+            source, given = _with_samples(source, given, generator, counts, part.weight.mean(), rng)
         interrupted = False
         try:
             estimator.fit(source, **given)
@@ -354,8 +351,8 @@ def _filling_up(sizes, n):
     return np.maximum(level - sizes, 0)
 
 
-def _generate(generator, counts, rng):
-    """Samples as often as `counts` says of each cell, and what is known of them; they are of no patient."""
+def _with_samples(source, given, generator, counts, weight, rng):
+    """Real rows, and samples behind them as often as `counts` says of each cell: of no patient, all of one weight."""
     labels, magnifications = (np.repeat(np.array(names), list(counts.values())) for names in zip(*counts, strict=True))
     asked = None if magnifications[0] is None else magnifications
     if asked is not None and generator.cells_[0][1] is None:
@@ -363,4 +360,11 @@ def _generate(generator, counts, rng):
             "The frozen generator was fitted without `magnification`, which is given here: fit it with magnifications."
         )
     values, labels = generator.sample(len(labels), labels, magnification=asked, random_state=rng)
-    return values, {"y": labels, "patient": np.full(len(labels), None), "magnification": magnifications}
+    added = {
+        "y": labels,
+        "patient": np.full(len(labels), None),
+        "magnification": magnifications,
+        "sample_weight": np.full(len(labels), weight),
+    }
+    given = {name: None if own is None else np.concatenate([own, added[name]]) for name, own in given.items()}
+    return JoinedSource([source, ArraySource(values)]), given

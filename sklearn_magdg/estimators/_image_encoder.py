@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklearn_magdg.estimators._base import NetTransformer, warn_of_random_weights
+from sklearn_magdg.estimators._base import NetTransformer, unchanged_on_error, warn_of_random_weights
 from sklearn_magdg.modules import ImageInput, MeanOverTurns, RandomFeatures, build_backbone, check_backbone
 from sklearn_magdg.training import resolve_device, seeded
 
@@ -117,16 +117,19 @@ class ImageEncoder(NetTransformer, BaseEstimator):
             For features (2-D), which are embeddings already, and for a net that cannot take such images.
         """
         self._validate_params()
-        source = self._as_source(X, reset=True)
-        if len(source.shape) == 1:
-            raise ValueError("ImageEncoder embeds images, got features (2-D), which are embeddings already: use them.")
-        with seeded(0):  # a torchvision net without weights has those of this seed
-            input_layer, net, self.embedding_dim_ = self._build(source.shape)
-            net = MeanOverTurns(net) if self.turns else net
-            check_backbone(input_layer, net, self.embedding_dim_, source.shape)
-        self.input_shape_ = source.shape
-        module = nn.Sequential(input_layer, net).requires_grad_(False).eval()
-        self.module_ = module.to(resolve_device(self.device), memory_format=torch.channels_last)
+        with unchanged_on_error(self):
+            source = self._as_source(X, reset=True)
+            if len(source.shape) == 1:
+                raise ValueError(
+                    "ImageEncoder embeds images, got features (2-D), which are embeddings already: use them."
+                )
+            with seeded(0):  # a torchvision net without weights has those of this seed
+                input_layer, net, self.embedding_dim_ = self._build(source.shape)
+                net = MeanOverTurns(net) if self.turns else net
+                check_backbone(input_layer, net, self.embedding_dim_, source.shape)
+            self.input_shape_ = source.shape
+            module = nn.Sequential(input_layer, net).requires_grad_(False).eval()
+            self.module_ = module.to(resolve_device(self.device), memory_format=torch.channels_last)
         return self
 
     def transform(self, X):

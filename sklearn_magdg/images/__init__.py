@@ -1,24 +1,17 @@
 """Image files to uint8 arrays: one decoding and one resize for every route."""
 
 # what other rooms need
-from sklearn_magdg.images._cache import ImageCache as ImageCache
-from sklearn_magdg.images._decode import check_header as check_header
-from sklearn_magdg.images._decode import decode as decode
-from sklearn_magdg.images._decode import file_state as file_state
 from sklearn_magdg.images._decode import read_image, resize_images
 from sklearn_magdg.images._identity import fault_of as fault_of
 from sklearn_magdg.images._identity import pixel_digests, readable_images
 from sklearn_magdg.images._input import as_source as as_source
-from sklearn_magdg.images._input import stacked as stacked
 from sklearn_magdg.images._paths import as_paths
 from sklearn_magdg.images._perceptual import N_BITS as N_BITS
 from sklearn_magdg.images._perceptual import fingerprints as fingerprints
 from sklearn_magdg.images._perceptual import perceptual_hash as perceptual_hash
 from sklearn_magdg.images._reader import ImageReader
-from sklearn_magdg.images._reader import read_images as read_images
 from sklearn_magdg.images._sources import ArraySource as ArraySource
 from sklearn_magdg.images._sources import JoinedSource as JoinedSource
-from sklearn_magdg.images._sources import Source as Source
 from sklearn_magdg.images._tiles import cut_tiles
 
 __all__ = [

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from sklearn_magdg.cohort import as_positions
 from sklearn_magdg.images._cache import ImageCache
 from sklearn_magdg.images._decode import check_header, file_state, resize_images
 from sklearn_magdg.images._reader import read_images
@@ -17,8 +18,8 @@ class Source:
     """
 
     def take(self, rows):
-        """A part of the rows, by position."""
-        return RowsOf(self, rows)
+        """A part of the rows, by positions or by a mask."""
+        return RowsOf(self, as_positions(rows, len(self)))
 
 
 class ArraySource(Source):
@@ -145,9 +146,8 @@ class RowsOf(Source):
     """Some rows of a source."""
 
     def __init__(self, source, rows):
-        rows = np.asarray(rows)
         self.source = source
-        self.rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        self.rows = rows
 
     def __len__(self):
         return len(self.rows)

@@ -5,7 +5,8 @@ import difflib
 import torch
 from torch import nn
 
-from sklearn_magdg.modules._inputs import ImageInput
+from sklearn_magdg.modules._frozen import Frozen  # noqa: F401 - here, files of `joblib.dump` look for these
+from sklearn_magdg.modules._inputs import FeatureInput, ImageInput  # noqa: F401
 from sklearn_magdg.modules._weights import load_weights
 
 _INCEPTIONS = ("googlenet", "inception_v3")
@@ -108,7 +109,7 @@ def torchvision_backbone(name, weights, image_shape):
     ValueError
         For a name that torchvision has not, with those near it, and for images that the net cannot take.
     """
-    from torchvision import models
+    from torchvision import models  # a second to import, which features and the small net do without
 
     known = models.list_models(module=models)
     if name not in known:

@@ -28,8 +28,16 @@ def build_generator(shape, codes, *, image_size, latent_dim, width, upsampling):
     return SignedInput(), ImageGenerator(image_size, latent_dim, width, codes, upsampling)
 
 
-def build_discriminator(shape, codes, image_size, width, spectral_norm):
-    """What tells real from generated rows of `shape`; parameters as of `build_generator`."""
+def build_discriminator(shape, codes, *, image_size, width, spectral_norm):
+    """What tells real from generated rows of `shape`.
+
+    Parameters
+    ----------
+    shape, codes, image_size, width
+        As in `build_generator`.
+    spectral_norm : bool
+        Whether it has spectral normalisation in place of batch norm.
+    """
     if len(shape) == 1:
         return FeatureDiscriminator(shape[0], codes, spectral_norm)
     return ImageDiscriminator(image_size, width, codes, spectral_norm)

@@ -31,7 +31,7 @@ def image_encoder(shape, *, backbone, weights=None, augment=None, trainable="all
     trainable : {"all", "last_block", "head"}
         What trains of the backbone: all, its last stage, or nothing.
     build_projection : callable, default=None
-        From the width of a frozen backbone to (module, width); needed with ``trainable="head"``.
+        From the width of a frozen backbone to (module, width) of what stands behind it; None leaves its features.
     check : bool, default=True
         Whether to try the backbone on a blank image.
 
@@ -46,6 +46,6 @@ def image_encoder(shape, *, backbone, weights=None, augment=None, trainable="all
     if trainable == "last_block":
         return nn.Sequential(input_layer, Frozen(net, last_block(net))), n_features
     if trainable == "head":
-        projection, width = build_projection(n_features)
+        projection, width = (nn.Identity(), n_features) if build_projection is None else build_projection(n_features)
         return nn.Sequential(input_layer, Frozen(net), FeatureInput(n_features), projection), width
     return nn.Sequential(input_layer, net), n_features

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch.nn import functional as F
 
-from sklearn_magdg.modules._backbones import ImageInput
+from sklearn_magdg.modules._inputs import ImageInput
 
 
 def grad_cam(module, images, target, layer):
@@ -84,14 +84,14 @@ def last_map_layer(module, images):
     for name, shape in reversed(_output_shapes(module, images[:1])):
         if len(shape) == 3:
             raise ValueError(
-                "ClassActivationDisplay needs maps (n, channels, height, width), and the class is read from tokens, "
+                "Grad-CAM needs maps (n, channels, height, width), and the class is read from tokens, "
                 f"those {shape} of {name!r}, which do not say where they stand; choose a convolutional `backbone` such "
                 "as 'resnet18', or name a `layer` with maps."
             )
         if _channel_axis(shape, size) is not None:
             return name
     raise ValueError(
-        f"ClassActivationDisplay needs a layer with maps (n, channels, height, width) of more than one place, and this "
+        f"Grad-CAM needs a layer with maps (n, channels, height, width) of more than one place, and this "
         f"net has none for images of {tuple(size)}; choose a convolutional `backbone` or larger images."
     )
 

@@ -83,11 +83,10 @@ class Objective(nn.Module):
         if not self.training:
             return class_loss
 
-        magnification = target["magnification"]
         if output.domain_logits is not None:
-            of_domain = F.cross_entropy(output.domain_logits.float(), magnification, reduction="none")
+            of_domain = F.cross_entropy(output.domain_logits.float(), target["magnification"], reduction="none")
             domain_loss = weighted_mean(of_domain, target["weight"])
-            hits = (output.domain_logits.argmax(1) == magnification).float().mean()
+            hits = (output.domain_logits.argmax(1) == target["magnification"]).float().mean()
             self.parts |= {"domain_loss": domain_loss.detach(), "domain_accuracy": hits}
             return class_loss + self.domain_weight * domain_loss
         if self.weighting is not None:
@@ -96,7 +95,7 @@ class Objective(nn.Module):
             return class_loss
         if self.penalty in EMBEDDING_PENALTIES:
             # in float32 also under autocast: differences of covariances cancel
-            penalty = EMBEDDING_PENALTIES[self.penalty](output.embedding.float(), magnification)
+            penalty = EMBEDDING_PENALTIES[self.penalty](output.embedding.float(), target["magnification"])
         else:
             penalty = RISK_PENALTIES[self.penalty](_risks(losses, target)[0])
         self.parts["penalty"] = penalty.detach()

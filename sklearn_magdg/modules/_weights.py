@@ -6,6 +6,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from sklearn_magdg._words import shorten
@@ -36,7 +37,7 @@ def load_weights(net, name, head, weights):
         When the download fails or brings another file than torchvision published.
     """
     if weights == "imagenet":
-        from torchvision.models import get_model_weights
+        from torchvision.models import get_model_weights  # a second to import, which features do without
 
         published = get_model_weights(name).DEFAULT
         try:
@@ -78,8 +79,6 @@ def read_weights(path):
         raise ValueError(f"`weights` must be None, 'imagenet' or the path of a state dict; there is no file {path}.")
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)

@@ -148,9 +148,10 @@ def load_model(path, **callables):
     for model, own in zip(file.description, tensors, strict=True):
         with _explained(path, file.written_by):
             estimator = _restored(model, restored, callables)
-            if own:
-                _fill(estimator, own)
-            restored.append(estimator)
+            module = _filled(blank_module(estimator), own) if own else None
+        if module is not None:  # the device is this machine's matter, no fault of the file's
+            estimator.module_ = module.to(_device_here(estimator.device), memory_format=torch.channels_last)
+        restored.append(estimator)
     with _explained(path, file.written_by):
         check_is_fitted(restored[-1], _FITTED, all_or_any=any)
     return restored[-1]
@@ -299,9 +300,8 @@ def _restored(model, restored, callables):
     return estimator
 
 
-def _fill(estimator, tensors):
-    """Give `estimator` the net that its parameters describe, with these weights, on its device."""
-    module = blank_module(estimator)
+def _filled(module, tensors):
+    """The blank `module` with the numbers of `tensors`, in evaluation mode on the CPU."""
     fault = misfit(module.state_dict(), tensors)
     if fault:
         raise ValueError(f"its tensors are not those of the net that its parameters give, {fault}")
@@ -311,16 +311,20 @@ def _fill(estimator, tensors):
         if any(values.is_meta for values in own):
             part.to_empty(device="cpu", recurse=False)
     module.load_state_dict(tensors)
+    return module.eval()
+
+
+def _device_here(name):
+    """The device of that name, or the CPU, with a warning, where it is not there."""
     try:
-        device = resolve_device(estimator.device)
+        return resolve_device(name)
     except ValueError:
-        device = torch.device("cpu")
         warnings.warn(
-            f"The model was saved with device={estimator.device!r}, which is not here: it is on the CPU; before "
-            "another `fit`, set `device`.",
+            f"The model was saved with device={name!r}, which is not here: it is on the CPU; before another `fit`, set "
+            "`device`.",
             UserWarning,
         )
-    estimator.module_ = module.to(device, memory_format=torch.channels_last).eval()
+        return torch.device("cpu")
 
 
 def _check_given(wanted, callables, path):

@@ -7,9 +7,7 @@ from sklearn_magdg.training._batches import BalancedBatches as BalancedBatches
 from sklearn_magdg.training._batches import ShuffledBatches as ShuffledBatches
 from sklearn_magdg.training._batches import TrainingData as TrainingData
 from sklearn_magdg.training._batches import labelled_data as labelled_data
-from sklearn_magdg.training._batches import mean_one as mean_one
 from sklearn_magdg.training._callbacks import LogConstant as LogConstant
-from sklearn_magdg.training._callbacks import LogParts as LogParts
 from sklearn_magdg.training._callbacks import Progress as Progress
 from sklearn_magdg.training._callbacks import StopIfNotFinite as StopIfNotFinite
 from sklearn_magdg.training._checkpoint import checkpoint_of as checkpoint_of

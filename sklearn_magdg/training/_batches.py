@@ -1,5 +1,7 @@
 """Rows on their way into a net: what each is trained towards, and which make a batch."""
 
+import copy
+
 import numpy as np
 import torch
 from torch.utils.data import Dataset
@@ -34,8 +36,8 @@ class TrainingData(Dataset):
 
     def reading(self, source):
         """The same rows and targets, read from another source."""
-        other = TrainingData(source, {}, self.cohort)
-        other.target = self.target
+        other = copy.copy(self)
+        other.source = source
         return other
 
 

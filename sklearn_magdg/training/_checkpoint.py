@@ -122,7 +122,8 @@ def checkpoint_of(folder, name, settings, module, parts):
     for data in parts:
         data.source.feed(digest)
         cohort = data.cohort
-        for values in (cohort.label.codes, cohort.magnification and cohort.magnification.codes, cohort.weight):
+        magnification = None if cohort.magnification is None else cohort.magnification.codes
+        for values in (cohort.label.codes, magnification, cohort.weight):
             digest.update(b"" if values is None else np.ascontiguousarray(values))
     return Checkpoint(folder / f"{digest.hexdigest()}.pt")
 

@@ -161,18 +161,7 @@ class AdversaryHealth(Callback):
                 f"within reversal_warmup={self.warmup:g}; lower it, or raise `patience`."
             ]
         if kept["reversal_gradient"] <= _ROUNDING * self.domain_weight:
-            remedy = (
-                "a layer of the domain head has a constant output: look for a softmax over one unit, or weights of 0"
-            )
-            if math.exp(-kept["domain_loss"]) > 0.99:
-                remedy = (
-                    "it is sure of every magnification: raise `reversal_strength`, or lower `reversal_warmup` or `lr`"
-                )
-            return [
-                f"The adversary is dead: with domain_weight={self.domain_weight:g} and a reversal strength of "
-                f"{kept['reversal_strength']:.2g} the domain head sends a gradient of {kept['reversal_gradient']:.1g} "
-                f"to the encoder (its loss is {kept['domain_loss']:.3g}); {remedy}."
-            ]
+            return [self._dead(kept)]
         if kept["epoch"] < last["epoch"] and kept["reversal_strength"] < _ACTED * self.strength:
             return [
                 f"The adversary hardly acted: of {last['epoch']} epochs early stopping kept epoch {kept['epoch']}, "
@@ -183,6 +172,17 @@ class AdversaryHealth(Callback):
         if n_steps < _FEWEST_STEPS:
             return []
         return [each for each in (self._stuck(net, data, kept, n_steps), self._collapsed(kept, data.cohort)) if each]
+
+    def _dead(self, kept):
+        """A head that sends no gradient back, and why that may be."""
+        remedy = "a layer of the domain head has a constant output: look for a softmax over one unit, or weights of 0"
+        if math.exp(-kept["domain_loss"]) > 0.99:
+            remedy = "it is sure of every magnification: raise `reversal_strength`, or lower `reversal_warmup` or `lr`"
+        return (
+            f"The adversary is dead: with domain_weight={self.domain_weight:g} and a reversal strength of "
+            f"{kept['reversal_strength']:.2g} the domain head sends a gradient of {kept['reversal_gradient']:.1g} to "
+            f"the encoder (its loss is {kept['domain_loss']:.3g}); {remedy}."
+        )
 
     def _stuck(self, net, data, kept, n_steps):
         """A head that guesses while a fresh probe reads; None where it does not guess, or nobody can read."""

@@ -14,9 +14,9 @@ from sklearn_magdg.cohort import (
     read_cohort,
     read_training_cohort,
     split_with_metadata,
-    training_weight,
     with_patients,
 )
+from sklearn_magdg.cohort._training import training_weight
 
 
 class Source:

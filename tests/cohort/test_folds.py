@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sklearn_magdg.cohort import deal_patients
+from sklearn_magdg.cohort._folds import deal_patients
 
 patients = st.lists(st.tuples(st.integers(1, 50) | st.integers(1, 2000), st.integers(0, 3)), min_size=1, max_size=40)
 seeds = st.none() | st.integers(0, 9)

@@ -10,10 +10,12 @@ from sklearn.utils import compute_sample_weight
 from torch import nn
 from torch.nn import functional as F
 
-from sklearn_magdg.cohort import read_labels, training_weight
+from sklearn_magdg.cohort._labels import read_labels
+from sklearn_magdg.cohort._training import training_weight
 from sklearn_magdg.estimators import CNNClassifier, GradientReversalClassifier
 from sklearn_magdg.modules import Objective, TwoHeaded
-from sklearn_magdg.training import BalancedBatches, mean_one
+from sklearn_magdg.training import BalancedBatches
+from sklearn_magdg.training._batches import mean_one
 from tests.estimators.kinds import every_classifier, fit, with_parameters
 
 X = torch.tensor(np.random.default_rng(0).normal(size=(5, 3)))

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from sklearn_magdg.datasets import make_histology
-from sklearn_magdg.images import decode
+from sklearn_magdg.images._decode import decode
 from sklearn_magdg.model_selection import _duplicates, audit_splits
 from sklearn_magdg.model_selection._duplicates import near_likeness, near_pairs, twins
 

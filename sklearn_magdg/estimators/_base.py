@@ -1,38 +1,16 @@
-"""What every estimator that holds a net shares: reading X, embedding it, and leaving no fit half made."""
+"""What every estimator that holds a net shares: reading X, embedding it, and its net without numbers."""
 
 import copy
 import warnings
-from contextlib import contextmanager
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklearn_magdg._attributes import forget
 from sklearn_magdg.images import ArraySource, as_source
 from sklearn_magdg.modules import without_numbers
 from sklearn_magdg.training import infer, seeded, threads
-
-
-@contextmanager
-def unchanged_on_error(estimator):
-    """Attributes of `estimator` are as before where the body raises: an earlier fit stays usable, none is half made.
-
-    The attributes are put back, not what they refer to: a body changes copies, as a warm start copies its module. A
-    keyboard interrupt counts as an error; a `fit` that keeps completed epochs raises it again outside.
-    """
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:  # a keyboard interrupt too
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
-
-
-def forget(estimator, *names):
-    """Remove what an earlier fit learned under these names, so that nothing of it stands beside the next one."""
-    for name in names:
-        vars(estimator).pop(name, None)
 
 
 def read_source(estimator, X, *, reset, **reading):

@@ -14,15 +14,10 @@ from skorch.callbacks import GradientNormClipping, LRScheduler
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from sklearn_magdg._attributes import forget, unchanged_on_error
 from sklearn_magdg._metadata import sort_names
 from sklearn_magdg.cohort import read_training_cohort, validation_rows, with_patients
-from sklearn_magdg.estimators._base import (
-    NetTransformer,
-    blank_module,
-    forget,
-    unchanged_on_error,
-    warn_of_random_weights,
-)
+from sklearn_magdg.estimators._base import NetTransformer, blank_module, warn_of_random_weights
 from sklearn_magdg.images import ArraySource
 from sklearn_magdg.modules import AUGMENTATIONS, Objective, TwoHeaded, feature_encoder, image_encoder, misfit
 from sklearn_magdg.training import (

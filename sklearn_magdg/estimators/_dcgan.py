@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_magdg._attributes import forget, unchanged_on_error
 from sklearn_magdg._metadata import sort_names
 from sklearn_magdg.cohort import (
     cells_to_learn,
@@ -19,7 +20,7 @@ from sklearn_magdg.cohort import (
     validation_rows,
     with_patients,
 )
-from sklearn_magdg.estimators._base import forget, read_source, unchanged_on_error
+from sklearn_magdg.estimators._base import read_source
 from sklearn_magdg.estimators._image_encoder import embedding_function
 from sklearn_magdg.modules import ADVERSARIAL_LOSSES, UPSAMPLINGS, build_discriminator, build_generator
 from sklearn_magdg.training import (

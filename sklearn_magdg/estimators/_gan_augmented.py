@@ -19,8 +19,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_magdg._attributes import unchanged_on_error
 from sklearn_magdg.cohort import cells_of, read_training_cohort, validation_rows, with_patients
-from sklearn_magdg.estimators._base import read_source, unchanged_on_error
+from sklearn_magdg.estimators._base import read_source
 from sklearn_magdg.estimators._classifier import BaseNetClassifier
 from sklearn_magdg.estimators._cnn import CNNClassifier
 from sklearn_magdg.estimators._dcgan import DCGAN, SMALLEST

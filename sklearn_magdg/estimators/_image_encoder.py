@@ -10,7 +10,8 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklearn_magdg.estimators._base import NetTransformer, unchanged_on_error, warn_of_random_weights
+from sklearn_magdg._attributes import unchanged_on_error
+from sklearn_magdg.estimators._base import NetTransformer, warn_of_random_weights
 from sklearn_magdg.modules import ImageInput, MeanOverTurns, RandomFeatures, build_backbone, check_backbone
 from sklearn_magdg.training import resolve_device, seeded
 

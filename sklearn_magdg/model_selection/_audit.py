@@ -51,8 +51,8 @@ def audit_splits(cv, X, y, *, patient, magnification, duplicates="identical", ne
         None
             Samples are not compared and files not opened.
     near_distance : int, default=64
-        Largest number of bits, of 255, in which two near images differ, from 0 to 127. On 839 images of
-        BreaKHis, 44 slides, two pairs are the same field photographed twice (59 and 63 bits); all others are
+        Largest number of bits, of 255, in which two near images differ, from 0 to 127. On 1,010 images of
+        BreaKHis, 47 slides, two pairs are the same field photographed twice (59 and 63 bits); all others are
         at least 89 apart, the median 127.
     n_jobs : int, default=None
         Number of decoding threads, as in `ImageReader`.
@@ -201,21 +201,25 @@ def _on_both_sides(samples, train, test):
         culprits[name] = [column.names[code] for code in shared]
         affected[name] = int(in_test[shared].sum())
 
-    # an accession counts where training has it under another id than the test sample's own
-    patient, accession, numbers = samples.patient.codes, *samples.accession
-    trained, accession_of = np.zeros((2, len(samples.patient.names)), dtype=np.intp)  # of every patient
-    trained[patient[train]], accession_of[patient] = 1, accession
-    n_ids = np.bincount(accession_of, weights=trained, minlength=len(numbers))  # of every accession, in training
-    elsewhere = n_ids[accession[test]] > trained[patient[test]]
-    culprits["shared_accessions"] = [numbers[code] for code in np.unique(accession[test][elsewhere])]
-    affected["shared_accessions"] = int(elsewhere.sum())
-
+    culprits["shared_accessions"], affected["shared_accessions"] = _shared_accessions(samples, train, test)
     for name, codes in samples.alike.items():
         pairs = twins(codes.to_numpy(), samples.links[name], train, test)
         if name == "near_duplicates":  # what is identical is near too, and counts once
             pairs = pairs[~np.isin(pairs[:, 0], culprits["duplicates"][:, 0])]
         culprits[name], affected[name] = pairs, len(pairs)
     return culprits, affected
+
+
+def _shared_accessions(samples, train, test):
+    """Accession numbers that training has under another id than a test sample's own, and how many have such a one."""
+    patient, accession = samples.patient.codes, samples.accession.codes
+    is_trained = np.bincount(patient[train], minlength=len(samples.patient.names)) > 0  # (n_patients,)
+    accession_of = np.empty(len(is_trained), dtype=np.intp)
+    accession_of[patient] = accession  # every patient has samples
+    n_ids = np.bincount(accession_of, weights=is_trained)  # in training, of every accession
+    elsewhere = n_ids[accession[test]] > is_trained[patient[test]]
+    names = [samples.accession.names[code] for code in np.unique(accession[test][elsewhere])]
+    return names, int(elsewhere.sum())
 
 
 def _count_side(samples, side, rows):

@@ -6,6 +6,7 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklearn_magdg._attributes import forget
 from sklearn_magdg.cohort import encode, encode_classes, encode_magnification
 from sklearn_magdg.signature._training_rows import TrainingRows
 
@@ -19,10 +20,9 @@ class SignatureSelector(SelectorMixin, BaseEstimator):
         """`TrainingRows` without weights, everything encoded; what an earlier fit learned is forgotten.
 
         That is every attribute whose name ends in "_", by which `check_is_fitted` too tells what a fit has set: no
-        mode of a selector can leave anything to another, and a fit that fails leaves no half of two.
+        mode of a selector can leave anything to another.
         """
-        for name in [name for name in vars(self) if name.endswith("_")]:
-            vars(self).pop(name)
+        forget(self, *[name for name in vars(self) if name.endswith("_")])
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], order=order)
         check_classification_targets(y)
         label = encode_classes(y, type(self).__name__)

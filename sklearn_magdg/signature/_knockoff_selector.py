@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
+from sklearn_magdg._attributes import unchanged_on_error
 from sklearn_magdg.signature._half_samples import HalfSampleSelector
 from sklearn_magdg.signature._knockoffs import gaussian_knockoffs, knockoff_threshold
 
@@ -170,23 +171,24 @@ class KnockoffSignatureSelector(HalfSampleSelector):
             If the path did not converge on some half-samples; how many is said once.
         """
         self._validate_params()
-        rows = self._read_rows(X, y, patient, magnification)
-        self.max_features_ = self._path_end()
-        rng = check_random_state(self.random_state)
-        halves = self._halve(rows, rng)
-        own, decoy = self._compete(rows, halves, rng)
-        self.selection_probabilities_ = own / self.n_resamples
-        # a difference of counts, since 0.8 - 0.2 and 0.7 - 0.1 differ in their last digit
-        self.knockoff_statistics_ = (own - decoy) / self.n_resamples
-        self.threshold_ = knockoff_threshold(self.knockoff_statistics_, self.fdr)
-        self.signature_ = np.flatnonzero(self.knockoff_statistics_ >= self.threshold_)
-        self.n_signature_ = len(self.signature_)
-        if not self.n_signature_:
-            fewest = math.ceil(round(1 / self.fdr, 9))  # rounded, since 1 / (1 / 49) is a little more than 49
-            warnings.warn(
-                f"No dimension beats its knockoff by enough for `fdr={self.fdr:g}`, which takes at least {fewest} that "
-                f"do: the signature is empty. Raise `fdr` or `max_features`, or use StableSignatureSelector."
-            )
+        with unchanged_on_error(self):
+            rows = self._read_rows(X, y, patient, magnification)
+            self.max_features_ = self._path_end()
+            rng = check_random_state(self.random_state)
+            halves = self._halve(rows, rng)
+            own, decoy = self._compete(rows, halves, rng)
+            self.selection_probabilities_ = own / self.n_resamples
+            # a difference of counts, since 0.8 - 0.2 and 0.7 - 0.1 differ in their last digit
+            self.knockoff_statistics_ = (own - decoy) / self.n_resamples
+            self.threshold_ = knockoff_threshold(self.knockoff_statistics_, self.fdr)
+            self.signature_ = np.flatnonzero(self.knockoff_statistics_ >= self.threshold_)
+            self.n_signature_ = len(self.signature_)
+            if not self.n_signature_:
+                fewest = math.ceil(round(1 / self.fdr, 9))  # rounded, since 1 / (1 / 49) is a little more than 49
+                warnings.warn(
+                    f"No dimension beats its knockoff by enough for `fdr={self.fdr:g}`, which takes at least {fewest} that "
+                    f"do: the signature is empty. Raise `fdr` or `max_features`, or use StableSignatureSelector."
+                )
         return self
 
     def _path_end(self):

@@ -8,6 +8,7 @@ from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
+from sklearn_magdg._attributes import unchanged_on_error
 from sklearn_magdg._metadata import magnification_text
 from sklearn_magdg.cohort import Encoded
 from sklearn_magdg.model_selection import LeaveOneMagnificationOut
@@ -217,19 +218,20 @@ class SparseSignatureSelector(SignatureSelector):
             patients, or if magnifications share no dimension.
         """
         self._validate_params()
-        rows = self._weigh(self._read_rows(X, y, patient, magnification), sample_weight)
-        if self.per_magnification and rows.magnification is None:
-            raise ValueError(
-                "SparseSignatureSelector with `per_magnification=True` needs `magnification`, one per sample: pass "
-                "`fit(X, y, magnification=...)`, or through `params` with metadata routing."
-            )
-        parts = positions_by_magnification(rows) if self.per_magnification else {}
-        pooled = self._choose_and_fit(rows)
-        fits = {}
-        for name, part in parts.items():
-            where = f" at magnification {magnification_text(name)}"
-            fits[name] = self._choose_and_fit(rows.take(part).replace(where=where))
-        self._store(pooled, fits)
+        with unchanged_on_error(self):
+            rows = self._weigh(self._read_rows(X, y, patient, magnification), sample_weight)
+            if self.per_magnification and rows.magnification is None:
+                raise ValueError(
+                    "SparseSignatureSelector with `per_magnification=True` needs `magnification`, one per sample: pass "
+                    "`fit(X, y, magnification=...)`, or through `params` with metadata routing."
+                )
+            parts = positions_by_magnification(rows) if self.per_magnification else {}
+            pooled = self._choose_and_fit(rows)
+            fits = {}
+            for name, part in parts.items():
+                where = f" at magnification {magnification_text(name)}"
+                fits[name] = self._choose_and_fit(rows.take(part).replace(where=where))
+            self._store(pooled, fits)
         return self
 
     def _validate_params(self):

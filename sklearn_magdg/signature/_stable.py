@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklearn_magdg._attributes import unchanged_on_error
 from sklearn_magdg._words import counted
 from sklearn_magdg.signature._error_control import BOUNDS, expected_false_positives, largest_path
 from sklearn_magdg.signature._half_samples import HalfSampleSelector
@@ -199,21 +200,22 @@ class StableSignatureSelector(HalfSampleSelector):
             If the path did not converge on some half-samples; how many is said once.
         """
         self._validate_params()
-        rows = self._read_rows(X, y, patient, magnification)
-        self.max_features_ = self._path_end()
-        self.expected_false_positives_ = self._promise(self.max_features_)
-        rng = check_random_state(self.random_state)
-        halves = self._halve(rows, rng)
-        self.selection_probabilities_ = self._count(rows.X, rows, halves, rng) / self.n_resamples
-        self.threshold_ = float(self.threshold)
-        self.signature_ = np.flatnonzero(self.selection_probabilities_ >= self.threshold_)
-        self.n_signature_ = len(self.signature_)
-        if not self.n_signature_:
-            warnings.warn(
-                f"No dimension is selected on {self.threshold:.0%} of the half-samples, the most on "
-                f"{self.selection_probabilities_.max():.0%}: the signature is empty. Lower `threshold`, or raise "
-                f"`max_features` or `max_false_positives`."
-            )
+        with unchanged_on_error(self):
+            rows = self._read_rows(X, y, patient, magnification)
+            self.max_features_ = self._path_end()
+            self.expected_false_positives_ = self._promise(self.max_features_)
+            rng = check_random_state(self.random_state)
+            halves = self._halve(rows, rng)
+            self.selection_probabilities_ = self._count(rows.X, rows, halves, rng) / self.n_resamples
+            self.threshold_ = float(self.threshold)
+            self.signature_ = np.flatnonzero(self.selection_probabilities_ >= self.threshold_)
+            self.n_signature_ = len(self.signature_)
+            if not self.n_signature_:
+                warnings.warn(
+                    f"No dimension is selected on {self.threshold:.0%} of the half-samples, the most on "
+                    f"{self.selection_probabilities_.max():.0%}: the signature is empty. Lower `threshold`, or raise "
+                    f"`max_features` or `max_false_positives`."
+                )
         return self
 
     def _validate_params(self):

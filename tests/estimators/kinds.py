@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from sklearn.base import clone
 
-from sklearn_magdg.cohort import read_cohort
+from sklearn_magdg.cohort import read_training_cohort
 from sklearn_magdg.estimators import DCGAN, CNNClassifier, GANAugmentedClassifier, GradientReversalClassifier
 
 TINY = {"max_epochs": 2, "image_size": 16, "random_state": 0}
@@ -52,5 +52,4 @@ def with_parameters(model, **parameters):
 
 def rows_set_aside(model, y, patient):
     """Mask of the rows that early stopping of `model` sets aside."""
-    patients = {"patient": patient, "allow_missing_patients": True}
-    return model._rows_to_set_aside(read_cohort(len(y), y, **patients))
+    return model._rows_to_set_aside(read_training_cohort(y, len(y), patient=patient, asker="test"))

@@ -50,8 +50,9 @@ def _model(estimator=None, generator=None, **parameters):
     return GANAugmentedClassifier(estimator, generator=generator, **{"random_state": 0} | parameters)
 
 
-def _fit(model, tissue):
-    return model.fit(tissue.data, tissue.target, patient=tissue.patient, magnification=tissue.magnification)
+def _fit(model, tissue, y=None):
+    y = tissue.target if y is None else y
+    return model.fit(tissue.data, y, patient=tissue.patient, magnification=tissue.magnification)
 
 
 def test_generated_rows_have_a_magnification_no_patient_and_the_mean_weight(tissue):
@@ -69,10 +70,14 @@ def test_generated_rows_have_a_magnification_no_patient_and_the_mean_weight(tiss
     np.testing.assert_allclose(weights[54:], weight.mean())
 
 
-def test_generator_never_sees_the_patients_of_early_stopping(tissue):
+@pytest.mark.parametrize("names", [[0, 1], ["benign", "malignant"], ["9", "10"]])  # of which 9 is first as a number
+def test_generator_never_sees_the_patients_of_early_stopping(tissue, names):
     estimator = RecordingCNN(max_epochs=1, early_stopping=True, validation_fraction=0.3)
-    model = _fit(_model(estimator), tissue)
-    held_back = rows_set_aside(model.estimator_, tissue.target, tissue.patient)
+    labels = np.array(names)[tissue.target]
+    model = _fit(_model(estimator), tissue, labels)
+    held_back = rows_set_aside(model.estimator_, labels, tissue.patient)
+    assert set(model.estimator_.validation_patients_) == set(tissue.patient[held_back])
+    assert not set(model.estimator_.validation_patients_) & set(model.generator_.seen_[3])
     assert 0 < held_back.sum() < 54
     assert len(model.generator_.seen_[1]) == (~held_back).sum()
     np.testing.assert_array_equal(model.generator_.seen_[2], tissue.magnification[~held_back])

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 from torchvision import models
 
+from sklearn_magdg import modules
 from sklearn_magdg.modules import build_backbone, check_backbone, last_block
 from sklearn_magdg.modules._backbones import normalisation
 from sklearn_magdg.modules._weights import fill
@@ -114,3 +115,11 @@ def test_unknown_backbone_names_the_nearest():
 def test_weights_need_a_net_by_name(backbone):
     with pytest.raises(ValueError, match="`weights` needs a torchvision `backbone`"):
         build_backbone(backbone, "imagenet", None, (4, 4, 3))
+
+
+@pytest.mark.parametrize("name", ["FeatureInput", "Frozen", "ImageInput"])
+def test_dumps_of_older_versions_find_their_layers(name):
+    from sklearn_magdg.modules import _backbones
+
+    layer = getattr(_backbones, name)  # what `pickle` does with the module and name that stand in a file
+    assert layer is getattr(modules, name)

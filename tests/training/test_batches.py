@@ -1,4 +1,4 @@
-"""Weights of the training rows: the loss that the nets minimise is the weighted one, in closed form."""
+"""Batches and weights of the training rows: the loss that the nets minimise is the weighted one, in closed form."""
 
 from itertools import combinations
 
@@ -10,11 +10,9 @@ from sklearn.utils import compute_sample_weight
 from torch import nn
 from torch.nn import functional as F
 
-from sklearn_magdg.cohort._labels import read_labels
-from sklearn_magdg.cohort._training import training_weight
 from sklearn_magdg.estimators import CNNClassifier, GradientReversalClassifier
 from sklearn_magdg.modules import Objective, TwoHeaded
-from sklearn_magdg.training import BalancedBatches
+from sklearn_magdg.training import BalancedBatches, ShuffledBatches
 from sklearn_magdg.training._batches import mean_one
 from tests.estimators.kinds import every_classifier, fit, with_parameters
 
@@ -78,19 +76,24 @@ def test_a_balanced_batch_is_no_larger_than_the_data():
     assert [len(rows) for rows in BalancedBatches(groups, 1000)] == [18]
 
 
-@pytest.mark.parametrize("class_weight", [{"a": 0.5, "b": 3.0}, "balanced", None])
-def test_the_class_weight_multiplies_the_sample_weight(class_weight):
-    y = np.array(["a", "b", "b", "b", "a", "b", "b"])
-    weight = np.arange(7.0)
-    factors = {"a": 0.5, "b": 3.0} if isinstance(class_weight, dict) else {"a": 7 / 4, "b": 7 / 10}
-    expected = weight if class_weight is None else weight * [factors[label] for label in y]
-    np.testing.assert_allclose(training_weight(weight, class_weight, y), expected)
+@pytest.mark.parametrize(("n", "size"), [(7, 3), (6, 3), (5, 8), (9, 4)])
+def test_shuffled_batches_hold_every_row_once_and_no_lone_row(n, size):
+    batches = ShuffledBatches(n, size)
+    drawn = list(batches)
+    assert sorted(np.concatenate(drawn)) == list(range(n))
+    assert len(drawn) == len(batches)
+    assert min(map(len, drawn)) > 1
 
 
-def test_numbers_and_truth_values_in_a_column_of_objects_are_read_as_such():
-    assert read_labels(np.array([1, 0], dtype=object), 2).dtype.kind == "i"
-    assert read_labels(np.array([True, False], dtype=object), 2).dtype.kind == "b"
-    assert read_labels(np.array(["a", "b"], dtype=object), 2).tolist() == ["a", "b"]
+def test_balanced_batches_hold_every_group_equally_often_and_repeat_the_small_ones():
+    groups = np.repeat([0, 1, 2], [2, 30, 13])
+    batches = BalancedBatches(groups, 10)
+    drawn = list(batches)
+    assert len(drawn) == len(batches) == 5
+    assert all((np.bincount(groups[batch], minlength=3) == 3).all() for batch in drawn)
+    small = np.concatenate(drawn)
+    assert set(small[groups[small] == 0]) == {0, 1}
+    assert len(BalancedBatches(groups[:44], 32)) == len(ShuffledBatches(44, 32)) == 2
 
 
 # --- through a fit ---

@@ -186,8 +186,8 @@ class KnockoffSignatureSelector(HalfSampleSelector):
             if not self.n_signature_:
                 fewest = math.ceil(round(1 / self.fdr, 9))  # rounded, since 1 / (1 / 49) is a little more than 49
                 warnings.warn(
-                    f"No dimension beats its knockoff by enough for `fdr={self.fdr:g}`, which takes at least {fewest} that "
-                    f"do: the signature is empty. Raise `fdr` or `max_features`, or use StableSignatureSelector."
+                    f"No dimension beats its knockoff by enough for `fdr={self.fdr:g}`, which takes at least {fewest} "
+                    f"that do: the signature is empty. Raise `fdr` or `max_features`, or use StableSignatureSelector."
                 )
         return self
 

@@ -35,10 +35,21 @@ def test_a_fit_forgets_all_that_the_one_before_learned(selector):
     selector = clone(selector).fit(X, y)
     selector.of_another_mode_ = 7
     assert sorted(vars(selector.fit(X, y))) == sorted(vars(clone(selector).fit(X, y)))
+
+
+@pytest.mark.parametrize("selector", SELECTORS)
+def test_a_fit_that_fails_leaves_the_one_before_as_it_was(selector):
+    X, y = data()
+    selector = clone(selector)
     with pytest.raises(ValueError, match="got 1 class"):
         selector.fit(X, np.zeros(61))
     with pytest.raises(NotFittedError):
         selector.transform(X)
+    before = dict(vars(selector.fit(X, y)))
+    with pytest.raises(ValueError, match="got 1 class"):
+        selector.fit(X[:, :4], np.zeros(61))
+    assert all(vars(selector)[name] is value for name, value in before.items())
+    assert vars(selector).keys() == before.keys()
 
 
 @pytest.mark.parametrize("selector", SELECTORS)

@@ -23,7 +23,7 @@ app = typer.Typer(
     help="Magnification-invariant classification of microscopy images.",
 )
 
-Synthetic = Annotated[bool, option("Render tissue instead (make_histology).", "Data")]
+Synthetic = Annotated[bool, option("Render tissue (make_histology) instead of reading images.", "Data")]
 
 
 @app.callback(invoke_without_command=True)

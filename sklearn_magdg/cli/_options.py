@@ -43,8 +43,9 @@ def with_settings(config_class, *, chosen=None, kept=None):
         @wraps(command)
         def take_options(**given):
             # what is left in `given` are the command's own parameters
-            values = {name: _value_of(settings[name], given.pop(name)) for name in offered}
+            chosen_values = {name: given.pop(name) for name in offered}
             with one_sentence(option_names(config_class, *given), kept and kept.format(**given)):
+                values = {name: _value_of(settings[name], value) for name, value in chosen_values.items()}
                 command(config=config_class(**values), **given)
 
         # what inspect.signature finds here it prefers to the parameters of the function itself
@@ -59,7 +60,7 @@ def _option_of(field, text, panels):
     """Parameter of a command for one setting; several values come as text with commas."""
     kind, default, facts = field.type, field.default, field.metadata
     text = text or facts["text"]
-    if _is_several(kind):  # as one text, for an option that takes several values would swallow what follows
+    if _of_each(kind) is not None:  # as one text, for an option that takes several values would swallow what follows
         kind, default = (str, ",".join(default)) if default else (str | None, None)
         text = f"Comma-separated {text[0].lower()}{text[1:]}"
     declared = option(text, facts["panel"] if panels else None, **facts["option"])
@@ -72,16 +73,19 @@ def _value_of(field, given):
     Magnifications like "100X" and "2.5" stay text, which means the same to the study. One that is named twice is left
     to it, which has a sentence for that.
     """
-    if given is None or not _is_several(field.type):
+    if given is None or _of_each(field.type) is None:
         return given
     names = [name.strip() for name in given.split(",") if name.strip()]
-    if "int" in str(field.type):
-        return tuple(int(name) if name.isdigit() else name for name in names)
+    of_one = _of_each(field.type)
+    if int in (of_one, *get_args(of_one)):
+        return tuple(int(name) if name.isdecimal() else name for name in names)
     return tuple(dict.fromkeys(names))
 
 
-def _is_several(kind):
-    return tuple in (get_origin(kind), *map(get_origin, get_args(kind)))
+def _of_each(kind):
+    """Type of each of several values, for a tuple or a tuple or None; None for a setting of one value."""
+    tuples = [each for each in (kind, *get_args(kind)) if get_origin(each) is tuple]
+    return get_args(tuples[0])[0] if tuples else None
 
 
 def option_names(config_class, *own):

@@ -1,8 +1,6 @@
 """Collections of images: paths or arrays with class, patient, slide and magnification."""
 
 from sklearn_magdg.datasets._breakhis import load_breakhis
-
-# what other rooms need
 from sklearn_magdg.datasets._fetch import breakhis_folder as breakhis_folder
 from sklearn_magdg.datasets._fetch import fetch_breakhis
 from sklearn_magdg.datasets._histology import make_histology

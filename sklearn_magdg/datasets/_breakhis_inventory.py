@@ -81,15 +81,15 @@ def verify_images(images, expected):
             UserWarning,
         )
 
-    expected = inventory["expected"].sum()
-    report = f"This collection is complete: all {expected:,} images of the magnifications loaded.\n"
+    n_expected = inventory["expected"].sum()
+    report = f"This collection is complete: all {n_expected:,} images of the magnifications loaded.\n"
     if inventory["missing"].any():
         # slides that the full set does not have are no part of it, and said to be too many below
         slides = inventory[inventory["expected"] > 0].groupby(_PAIR, as_index=False)[["expected", "missing"]].sum()
         absent = slides[slides["missing"] == slides["expected"]]
         partial = slides[(slides["missing"] > 0) & (slides["missing"] < slides["expected"])]
         report = (
-            f"This collection is partial: {expected - slides['missing'].sum():,} images of {expected:,}, "
+            f"This collection is partial: {n_expected - slides['missing'].sum():,} images of {n_expected:,}, "
             f"{len(slides) - len(absent)} class-slide pairs of {len(slides)}, at the magnifications loaded.\n"
             + _list(f"Wholly missing, with images expected ({len(absent)})", _name_slides(absent))
             + _list(f"Incomplete, with images found of expected ({len(partial)})", _name_slides(partial))

@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 
 from tqdm import tqdm
 
-from sklearn_magdg._files import whole_file
+from sklearn_magdg._files import write_json
 
 _CHUNK = 1 << 18
 _BLOCK = 4096  # bytes on disk that even an empty file or a folder takes
@@ -80,8 +80,7 @@ class _Part:
     def restart(self, version):
         """Forget the bytes, and note the version of those that follow."""
         self.path.write_bytes(b"")  # first: old bytes never stand beside a new version
-        with whole_file(self.sidecar) as file:
-            file.write(json.dumps(version).encode())
+        write_json(self.sidecar, version)
 
     def append(self, reply, size):
         """Add what a reply brings, until it ends or brings more than `size` in all.

@@ -7,6 +7,7 @@ from sklearn_magdg.estimators._classifier import BaseNetClassifier as BaseNetCla
 from sklearn_magdg.estimators._cnn import CNNClassifier
 from sklearn_magdg.estimators._dcgan import DCGAN
 from sklearn_magdg.estimators._gan_augmented import GANAugmentedClassifier
+from sklearn_magdg.estimators._gan_augmented import seen_by_net as seen_by_net
 from sklearn_magdg.estimators._gradient_reversal import GradientReversalClassifier
 from sklearn_magdg.estimators._image_encoder import ImageEncoder
 

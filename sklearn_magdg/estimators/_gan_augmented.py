@@ -369,3 +369,13 @@ def _with_samples(source, given, generator, counts, weight, rng):
     }
     given = {name: None if own is None else np.concatenate([own, added[name]]) for name, own in given.items()}
     return JoinedSource([source, ArraySource(values)]), given
+
+
+def seen_by_net(estimator, X):
+    """The classifier that holds the net, and `X` as a source that the net reads: of a fitted `estimator`, whichever.
+
+    Images pass through the size of a generator first, as they did in `fit`.
+    """
+    if isinstance(estimator, GANAugmentedClassifier):
+        estimator, X = estimator.estimator_, estimator._read(X)
+    return estimator, estimator._as_source(X, reset=False)

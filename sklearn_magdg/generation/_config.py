@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from sklearn_magdg.study import CollectionConfig, StudyConfig, documented, setting
+from sklearn_magdg.study import CollectionConfig, StudyConfig, documented, setting, threads_of
 
 DATA, GAN, ENCODER = "Data", "GAN", "Encoder that measures"  # headings under which `--help` puts the options
 
@@ -21,6 +21,7 @@ class GenerateConfig(CollectionConfig):
     192
     """
 
+    threads: int | None = threads_of("DCGAN", "ImageEncoder")
     magnification: tuple[int | str, ...] | None = setting(None, "Magnifications to learn; default all.", panel=DATA)
     tiles: int = setting(
         1,

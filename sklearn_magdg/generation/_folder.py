@@ -2,10 +2,9 @@
 
 import matplotlib.pyplot as plt
 
-from sklearn_magdg._files import whole_file
+from sklearn_magdg._files import check_can_hold_files, whole_file, write_json
 from sklearn_magdg._words import name_some
 from sklearn_magdg.persistence import save_model
-from sklearn_magdg.study import check_can_hold_files, write_json
 
 GENERATED, BESIDE, QUALITY, MODEL = "generated.png", "real_and_generated.png", "quality.json", "generator.magdg"
 FILES = {

@@ -103,32 +103,33 @@ def reading(quality):
     sentences : list of str
         In the order in which they are to be read; those of classes and of too few patients only where they apply.
     """
-    sentences = [_HOW_TO_READ]
     by_class = quality["held_back"]["n_patients_by_class"]
-    if few := [name for name, n_patients in by_class.items() if n_patients < _FEW_PATIENTS]:
-        sentences.append(
-            f"Too few: of {name_some(few)} fewer than {_FEW_PATIENTS} patients are held back, so that these numbers "
-            "say little; raise `held_back`, or use more patients."
+    few = [name for name, n_patients in by_class.items() if n_patients < _FEW_PATIENTS]
+    too_few = (
+        f"Too few: of {name_some(few)} fewer than {_FEW_PATIENTS} patients are held back, so that these numbers say "
+        "little; raise `held_back`, or use more patients."
+    )
+    spread = "Spread: unknown, for no class has two training images that differ."
+    if quality["spread"] is not None:
+        spread = (
+            f"Spread: samples of a class lie {quality['spread']:.2f} times as far apart as its training images (near "
+            "0: collapse)."
         )
-    sentences += _classes(quality["compared"])
+    classes, copies = _classes(quality["compared"]), _copies(quality["memorisation"])
+    return [_HOW_TO_READ, *([too_few] if few else []), *classes, copies, spread]
 
-    found, percent = quality["memorisation"], "{:.0f} %".format
+
+def _copies(found):
+    """Whether samples are copies of training images, by the numbers of `memorisation_test`."""
     verdict = "no sign of copies" if found["authenticity"] > found["held_back_authenticity"] / 2 else "COPIES"
     # close to the training patients is no fault by itself, which a small p-value looks like
     expected = ", as a generator of new images of its training patients may" if found["p_value"] < _SMALL else ""
-    sentences.append(
-        f"Copies: {verdict}. {percent(100 * found['authenticity'])} of samples are authentic, which copies never are "
-        f"(of held-back images {percent(100 * found['held_back_authenticity'])}). Samples lie closer to the training "
-        f"images than images of new patients do in {percent(100 * found['closer'])} of comparisons "
-        f"(p = {found['p_value']:.2g} for more than half){expected}."
+    return (
+        f"Copies: {verdict}. {100 * found['authenticity']:.0f} % of samples are authentic, which copies never are (of "
+        f"held-back images {100 * found['held_back_authenticity']:.0f} %). Samples lie closer to the training images "
+        f"than images of new patients do in {100 * found['closer']:.0f} % of comparisons (p = {found['p_value']:.2g} "
+        f"for more than half){expected}."
     )
-    spread = f"{quality['spread']:.2f} times as far apart" if quality["spread"] is not None else None
-    sentences.append(
-        "Spread: unknown, for no class has two training images that differ."
-        if spread is None
-        else f"Spread: samples of a class lie {spread} as its training images (near 0: collapse)."
-    )
-    return sentences
 
 
 def _classes(compared):

@@ -1,6 +1,5 @@
 """Image files to uint8 arrays: one decoding and one resize for every route."""
 
-# what other rooms need
 from sklearn_magdg.images._decode import read_image, resize_images
 from sklearn_magdg.images._identity import fault_of as fault_of
 from sklearn_magdg.images._identity import pixel_digests, readable_images

@@ -204,9 +204,9 @@ def file_state(path):
 def _unreadable(path, error):
     """The error to raise for a file, with the reason and the ways out, of which the last has its name in a loader."""
     return ValueError(
-        f"Cannot read {str(path)!r} as an image ({error}); download or export the file again, or leave it out: "
-        "`sklearn_magdg.images.readable_images(paths)` tells which files can be read, and when a collection is loaded, "
-        '`on_damaged="skip"` leaves out all others.'
+        f"Cannot read {str(path)!r} as an image ({error}); download or export the file again, or leave it out: when a "
+        'collection is loaded, `on_damaged="skip"` leaves out all such files (in Python, '
+        "`sklearn_magdg.images.readable_images(paths)` tells which)."
     )
 
 

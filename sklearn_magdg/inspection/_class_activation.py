@@ -288,7 +288,12 @@ def _read(estimator, X):
     ValueError
         If X holds features.
     """
-    from sklearn_magdg.estimators import CNNClassifier, GANAugmentedClassifier, GradientReversalClassifier
+    from sklearn_magdg.estimators import (
+        CNNClassifier,
+        GANAugmentedClassifier,
+        GradientReversalClassifier,
+        seen_by_net,
+    )
 
     if not isinstance(estimator, CNNClassifier | GradientReversalClassifier | GANAugmentedClassifier):
         raise TypeError(
@@ -296,11 +301,7 @@ def _read(estimator, X):
             f"got {type(estimator).__name__}; of a Pipeline or a search give the fitted classifier inside."
         )
     check_is_fitted(estimator)
-    net = estimator
-    if isinstance(estimator, GANAugmentedClassifier):
-        # images pass through the size of the generator first, as they did in `fit`
-        net, X = estimator.estimator_, estimator._read(X)
-    source = net._as_source(X, reset=False)
+    net, source = seen_by_net(estimator, X)
     if len(source.shape) == 1:
         raise ValueError(
             "ClassActivationDisplay shows places in images, and X holds features (2-D), which have none; give images "

@@ -5,9 +5,8 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_magdg._words import counted
-from sklearn_magdg.inspection._selector_path import follow_anew, position_of
 from sklearn_magdg.inspection._style import BESIDE, COLOURS, axes_for, dimension_names
-from sklearn_magdg.signature import SparseSignatureSelector
+from sklearn_magdg.signature import SparseSignatureSelector, follow_anew, position_of
 
 N_NAMED = len(COLOURS)  # lines that differ by colour
 N_COUNTS = 7  # numbers of dimensions above the picture
@@ -219,6 +218,8 @@ class SignaturePathDisplay:
         SignaturePathDisplay
             Itself.
         """
+        from matplotlib.collections import LineCollection
+
         names, own_figure = self._names(), ax is None
         ax = axes_for("SignaturePathDisplay", ax, (7.2, 4.2 if self.cv_losses is None else 5.6))
         self.ax_, self.figure_, self.loss_ax_ = ax, ax.figure, None
@@ -230,8 +231,6 @@ class SignaturePathDisplay:
         strongest = strongest[np.argsort(-self.weights[-1, strongest], kind="stable")]
         for dimension, colour in zip(strongest, COLOURS, strict=False):
             self.ax_.plot(self.Cs, self.weights[:, dimension], color=colour, linewidth=1.6, label=names[dimension])
-
-        from matplotlib.collections import LineCollection
 
         used = np.flatnonzero(self.weights.any(axis=0))
         within, outside = np.setdiff1d(self.signature, strongest), np.setdiff1d(used, self.signature)

@@ -1,8 +1,6 @@
 """Arrays to numbers: calibration, magnifications, patients, scorers that know them, and generated images."""
 
-# what other rooms need
 from sklearn_magdg.metrics._bootstrap import patient_bootstrap, patient_bootstrap_difference
-from sklearn_magdg.metrics._brier import BrierDecomposition as BrierDecomposition
 from sklearn_magdg.metrics._brier import brier_decomposition, brier_score
 from sklearn_magdg.metrics._brier import recalibrate as recalibrate
 from sklearn_magdg.metrics._calibration import expected_calibration_error, smooth_calibration_error

@@ -65,9 +65,9 @@ def evaluate_metric(metric, y_true, y_score, *, patient=None, pos_label=None, la
     >>> round(evaluate_metric("brier", ["malignant"] * 2, [0.9, 0.8], labels=["benign", "malignant"]), 3)
     0.025
     """
-    if callable(metric) and patient is None:
-        return metric(y_true, y_score)
     n_images = len(y_true)
+    if callable(metric) and patient is None and pos_label is None and labels is None:
+        return metric(y_true, y_score)
     patient = encode(np.arange(n_images) if patient is None else patient, "patient", n_images)
     # no patient is drawn, so that no class needs to be told from another
     cohort = LabelledCohort(class_codes(None, n_images), patient, y_true=as_target(y_true, n_images))

@@ -1,6 +1,5 @@
 """Who trains and who is tested: patient-disjoint splits over magnifications."""
 
-# what other rooms need
 from sklearn_magdg.model_selection._audit import audit_folds as audit_folds
 from sklearn_magdg.model_selection._audit import audit_splits
 from sklearn_magdg.model_selection._audit import read_samples as read_samples

@@ -8,13 +8,10 @@ from sklearn_magdg.signature._overlap import (
     signature_overlap_test,
     signature_stability,
 )
-
-# what other rooms need
-from sklearn_magdg.signature._path import default_grid as default_grid
-from sklearn_magdg.signature._path import follow as follow
 from sklearn_magdg.signature._path import signature_path
-from sklearn_magdg.signature._path import warn_if_not_converged as warn_if_not_converged
 from sklearn_magdg.signature._selector import SparseSignatureSelector
+from sklearn_magdg.signature._selector_path import follow_anew as follow_anew
+from sklearn_magdg.signature._selector_path import position_of as position_of
 from sklearn_magdg.signature._stable import StableSignatureSelector
 
 __all__ = [

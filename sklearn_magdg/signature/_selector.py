@@ -41,7 +41,8 @@ class SparseSignatureSelector(SignatureSelector):
     cv : int, splitter, iterable of splits or None, default=None
         Folds of "cv". A number of folds is stratified by class and, when `fit` receives `patient`,
         patient-disjoint. `None` is 5 folds, or fewer where the smallest class has fewer samples (patients).
-        A splitter is called as `split(X, y, groups=patient)`; folds that share a patient between their sides warn.
+        A splitter is given the metadata that its `split` takes, patients as codes; folds that share a patient between
+        their sides warn.
     scoring : {"neg_log_loss", "neg_brier_score"}, default="neg_log_loss"
         What "cv" scores by, in scikit-learn's words and on its scale.
     one_se : bool, default=True

@@ -9,7 +9,6 @@ looks at a collection's splits without a run.
 
 from importlib import import_module
 
-# what other rooms need
 from sklearn_magdg.study._audit import audit_collection as audit_collection
 from sklearn_magdg.study._audit import audit_details as audit_details
 from sklearn_magdg.study._audit import audit_overview as audit_overview
@@ -18,10 +17,9 @@ from sklearn_magdg.study._config import CollectionConfig as CollectionConfig
 from sklearn_magdg.study._config import StudyConfig
 from sklearn_magdg.study._config import documented as documented
 from sklearn_magdg.study._config import setting as setting
+from sklearn_magdg.study._config import threads_of as threads_of
 from sklearn_magdg.study._data import StudyData as StudyData
 from sklearn_magdg.study._data import load_study_data as load_study_data
-from sklearn_magdg.study._folder import check_can_hold_files as check_can_hold_files
-from sklearn_magdg.study._folder import write_json as write_json
 from sklearn_magdg.study._results import package_versions as package_versions
 from sklearn_magdg.study._results import plain as plain
 from sklearn_magdg.study._results import read_summary as read_summary

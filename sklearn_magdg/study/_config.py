@@ -45,6 +45,12 @@ def setting(default, text, *, more="", panel=None, only=None, to=(), named=None,
     return field(default=default, kw_only=kw_only, metadata=metadata)
 
 
+def threads_of(*receivers):
+    """The setting `threads` of a config that gives it to these."""
+    text, more = "Threads; default torch's own number.", "No part of `identity`."
+    return setting(None, text, more=more, to=receivers, named="n_jobs", kw_only=True, min=1)
+
+
 def documented(config):
     """Class decorator: a dataclass of settings gets the section "Parameters", behind the docstring's first lines."""
     summary, _, rest = cleandoc(config.__doc__).partition("\n\n")
@@ -53,9 +59,9 @@ def documented(config):
     for name in signature(config).parameters:
         each, facts = settings[name], settings[name].metadata
         bound = f", at least {facts['option']['min']}" if "min" in facts["option"] else ""
-        given = (
-            f"It is `{facts['named'] or name}` of {', '.join(f'`{to}`' for to in facts['to'])}." if facts["to"] else ""
-        )
+        # under the same name, the text says enough
+        given = f"It is `{facts['named']}` of {', '.join(f'`{to}`' for to in facts['to'])}." if facts["to"] else ""
+        given = given if facts["named"] else ""
         meaning = " ".join(filter(None, (facts["text"], facts["more"], given)))
         lines.append(f"{name} : {_type_in_words(each.type)}{bound}, default={each.default!r}")
         lines.append(indent(fill(meaning, 110), "    "))
@@ -102,15 +108,7 @@ class CollectionConfig:
     images_per_cell: int = setting(
         6, "Rendered images per patient and magnification.", panel=DATA, only="tissue", to=("make_histology",)
     )
-    threads: int | None = setting(
-        None,
-        "Threads; default torch's own number.",
-        more="No part of `identity`.",
-        to=(*CLASSIFIERS, "DCGAN", "ImageEncoder"),
-        named="n_jobs",
-        kw_only=True,
-        min=1,
-    )
+    threads: int | None = threads_of("DCGAN")
 
     def identity(self):
         """The settings that decide the numbers."""
@@ -162,6 +160,7 @@ class StudyConfig(CollectionConfig):
     [100, 200]
     """
 
+    threads: int | None = threads_of(*CLASSIFIERS, "DCGAN")
     shift: float = setting(
         1.0, "How much rendered magnifications differ.", panel=DATA, only="tissue", to=("make_histology",)
     )

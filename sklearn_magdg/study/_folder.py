@@ -13,45 +13,16 @@
 Every file is written whole or not at all, and the result files only when all folds are there, ``summary.json`` last.
 """
 
-import json
-import os
 import shutil
 from urllib.parse import quote
 
 import pandas as pd
 
-from sklearn_magdg._files import whole_file
+from sklearn_magdg._files import read_json, write_json
 
 RESULT_FILES = ("results.csv", "predictions.csv", "signatures.json", "summary.json")
 _FOLDS = "folds"
 _RUN = "run.json"
-
-
-def check_can_hold_files(out):
-    """Refuse a folder that cannot be made or written to, before hours of work that would end there.
-
-    Parameters
-    ----------
-    out : Path
-        It need not exist; then the nearest of its parents that does is asked.
-
-    Raises
-    ------
-    ValueError
-        If that one is no folder, or may not be written to.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from sklearn_magdg.study import check_can_hold_files
-    >>> check_can_hold_files(Path(__file__) / "run")
-    Traceback (most recent call last):
-        ...
-    ValueError: Cannot write to ..._folder.py is no folder that can be written to; choose another.
-    """
-    nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise ValueError(f"Cannot write to {out}: {nearest} is no folder that can be written to; choose another.")
 
 
 def open_run(out, identity, fresh):
@@ -73,7 +44,7 @@ def open_run(out, identity, fresh):
     """
     folds, run = out / _FOLDS, out / _RUN
     if run.is_file():
-        other = json.loads(run.read_text())
+        other = read_json(run)
         # a run that was stopped before its first fold has nothing to lose
         has_results = any(folds.glob("*.json")) or (out / "results.csv").is_file()
         if other != identity and not fresh and has_results:
@@ -109,15 +80,6 @@ def fold_file(out, method, fold):
     if fold is None:
         return out / _FOLDS / f"{method}-shared.json"
     return out / _FOLDS / f"{method}-{quote(str(fold.held_out), safe='')}-{fold.number}.json"
-
-
-def write_json(file, content, indent=None):
-    """Write `content` to the path `file`, whole or not at all.
-
-    A nan stays one (as ``NaN``, which Python reads back and strict JSON lacks); give what others read to `plain` first.
-    """
-    with whole_file(file) as stream:
-        stream.write(json.dumps(content, indent=indent).encode())
 
 
 def read_table(file):

@@ -55,7 +55,8 @@ def study_splitter(config, magnifications):
     splitter : LeaveOneMagnificationOut
     """
     held_out = None if config.held_out is None else spell_as_known(config.held_out, magnifications)
-    return LeaveOneMagnificationOut(config.folds, magnifications=held_out, shuffle=True, random_state=config.seed)
+    settings = config.arguments_of(LeaveOneMagnificationOut) | {"magnifications": held_out, "shuffle": True}
+    return LeaveOneMagnificationOut(**settings)
 
 
 def list_folds(data, config):

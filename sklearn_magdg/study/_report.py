@@ -1,12 +1,11 @@
 """Figures and a self-contained page from a finished run's files."""
 
 import base64
-import json
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader
 
-from sklearn_magdg._files import whole_file
+from sklearn_magdg._files import read_json, whole_file
 from sklearn_magdg._metadata import magnification_text
 from sklearn_magdg.study._figures import heat_maps, score_figures
 from sklearn_magdg.study._folder import RESULT_FILES, read_table
@@ -46,7 +45,7 @@ def write_report(out):
         )
     summary = read_summary(out)
     results, predictions = read_table(out / "results.csv"), read_table(out / "predictions.csv")
-    signatures = json.loads((out / "signatures.json").read_text())
+    signatures = read_json(out / "signatures.json")
     scores = score_figures(results, predictions, summary["class_names"])
     # autoescape: names of classes and of folders are whatever the user's files say
     templates = Environment(loader=PackageLoader("sklearn_magdg.study"), autoescape=True, trim_blocks=True)

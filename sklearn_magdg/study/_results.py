@@ -3,18 +3,17 @@
 Which files there are is said in `sklearn_magdg.study._folder`; here is what stands in them.
 """
 
-import json
 import platform
 from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
 
-from sklearn_magdg._files import whole_file
+from sklearn_magdg._files import read_json, whole_file, write_json
 from sklearn_magdg._metadata import sort_names
 from sklearn_magdg.signature import jaccard_matrix, signature_overlap_test, signature_stability
 from sklearn_magdg.study._comparison import compare_with_baseline
-from sklearn_magdg.study._folder import read_table, write_json
+from sklearn_magdg.study._folder import read_table
 from sklearn_magdg.study._scores import pooled_scores
 
 POOLED = ("brier", "ece")  # over all test images of a held-out magnification; the other scores are fold means
@@ -81,7 +80,7 @@ def read_summary(out):
         As `summarise` gives it, with None for nan. What the summary of an earlier version lacks (``differences``) comes
         from the tables beside it.
     """
-    summary = json.loads((out / "summary.json").read_text())
+    summary = read_json(out / "summary.json")
     if "differences" not in summary:
         results, predictions = read_table(out / "results.csv"), read_table(out / "predictions.csv")
         summary["differences"] = plain(compare_with_baseline(results, predictions, summary["settings"]["seed"]))

@@ -1,12 +1,12 @@
 """The whole protocol: every method on every held-out magnification and patient fold, resumable."""
 
-import json
 from pathlib import Path
 
+from sklearn_magdg._files import check_can_hold_files, read_json, write_json
 from sklearn_magdg.modules import build_backbone, check_backbone
 from sklearn_magdg.study._data import load_study_data
 from sklearn_magdg.study._fold import run_fold
-from sklearn_magdg.study._folder import check_can_hold_files, fold_file, open_run, write_json
+from sklearn_magdg.study._folder import fold_file, open_run
 from sklearn_magdg.study._methods import build_method, has_frozen_encoder
 from sklearn_magdg.study._protocol import list_folds
 from sklearn_magdg.study._results import package_versions, write_results
@@ -72,7 +72,7 @@ def run_study(config, out, *, fresh=False, on_start=None, on_begin=None, on_fold
     # fold by fold rather than method by method: what there is after an interruption can be compared
     fits = [(name, fold) for fold in (*folds, *([] if shared is None else [None])) for name in models]
     files = [fold_file(out, *fit) for fit in fits]
-    results = [json.loads(file.read_text()) if file.is_file() else None for file in files]
+    results = [read_json(file) if file.is_file() else None for file in files]
     on_start(data, folds, len(fits), sum(result is not None for result in results))
     with threads(config.threads):
         for number, (name, fold) in enumerate(fits):

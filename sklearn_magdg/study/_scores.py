@@ -49,7 +49,6 @@ def score(y_true, proba, *, patient):
         "auc": roc_auc_score(y_true, y_score, multi_class="ovr", labels=labels) if rankable else np.nan,
         "f1": f1_score(y_true, y_pred, average="binary" if binary else "macro") if len(present) > 1 else np.nan,
         "balanced_accuracy": balanced_accuracy_score(y_true, y_pred) if len(present) > 1 else np.nan,
-        # not `metrics.brier_score`, which is the same but for the last bit: resumed runs compare with files
         "brier": brier_score_loss(y_true, y_score, labels=labels),
         "ece": expected_calibration_error(y_true, y_score, labels=labels),
         "patient_recognition_rate": patient_recognition_rate(y_true, y_pred, patient=patient),

@@ -157,7 +157,7 @@ def test_a_half_transparent_pixel_is_mixed_with_white(tmp_path, mode):
 def test_a_file_cut_off_in_the_middle_is_refused_by_name(tmp_path, suffix):
     content = save(tmp_path, Image.fromarray(random_image(50, 50)), f"whole.{suffix}").read_bytes()
     (tmp_path / f"half.{suffix}").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match=rf"half\.{suffix}' as an image .*readable_images.*on_damaged=\"skip\""):
+    with pytest.raises(ValueError, match=rf"half\.{suffix}' as an image .*on_damaged=\"skip\".*readable_images"):
         read_image(tmp_path / f"half.{suffix}", 5)
 
 

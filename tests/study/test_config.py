@@ -1,5 +1,6 @@
 """The settings, each declared once."""
 
+import re
 from dataclasses import fields
 from inspect import signature
 
@@ -8,7 +9,7 @@ import pytest
 from sklearn_magdg.datasets import make_histology
 from sklearn_magdg.estimators import DCGAN, CNNClassifier, GANAugmentedClassifier, GradientReversalClassifier
 from sklearn_magdg.model_selection import LeaveOneMagnificationOut
-from sklearn_magdg.study import StudyConfig
+from sklearn_magdg.study import METHODS, StudyConfig
 
 # in the order of run.json, which runs of earlier versions hold
 IDENTITY = [
@@ -95,3 +96,8 @@ def test_parameters_are_called_as_the_receiver_calls_them():
     assert config.arguments_of(DCGAN) == generator
     assert config.arguments_of(GANAugmentedClassifier) == {"ratio": 1.0, "random_state": 5}
     assert config.arguments_of(dict) == {}
+
+
+def test_the_help_of_methods_names_every_one_of_them():
+    told = {each.name: each.metadata["text"] for each in fields(StudyConfig)}["methods"]
+    assert set(StudyConfig().methods) | set(re.findall(r"[a-z_-]+", told.split("also ")[1])) == set(METHODS)

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
-from sklearn_magdg.signature import default_grid, follow, warn_if_not_converged
+from sklearn_magdg.signature._path import default_grid, follow, warn_if_not_converged
 
 SAME_WEIGHTS = 0.01  # of the largest weight; two solutions of one problem differ by less
 

@@ -20,7 +20,7 @@ _IDS = ("patient", "slide", "magnification")
 _EMPTY_ID = {"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"}  # a class may be called so
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Listed(Cohort):
     """The images of a table: beside what a `Cohort` knows of every row, where its image lies and what it shows.
 
@@ -32,7 +32,7 @@ class Listed(Cohort):
         Text; of a table without such a column the patient and the name of the class.
     """
 
-    file: np.ndarray | None = None
+    file: np.ndarray
     slide: np.ndarray | None = None
     subtype: np.ndarray | None = None
 

@@ -143,6 +143,18 @@ def _distances(real, held_back, embedded, images):
     The mean over the K classes where it is known has the standard error :math:`\sqrt{\sum_k e_k^2} / K`: few
     patients have images of two classes, so that the errors :math:`e_k` are taken to be independent. Two sets of one
     class each may agree while their mixtures differ, and the other way round, so that both are told.
+
+    Parameters
+    ----------
+    real, embedded : ndarray of shape (n, d)
+        Embeddings of the images of `held_back` and of `images`.
+    held_back, images : StudyData
+        Who they are; `images` without patients are generated.
+
+    Returns
+    -------
+    distances : dict
+        None for a distance that cannot be told.
     """
     # generated images are independent of each other: each is a patient of its own
     other = None if images.patient is None else images.patient.codes

@@ -24,7 +24,7 @@ def parameters_of(metric):
         return {}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class LabelledCohort(Cohort):
     """A `Cohort` that also keeps the labels as they came, which a metric is called with.
 
@@ -34,7 +34,7 @@ class LabelledCohort(Cohort):
         Labels or targets, none missing, in their own type: a metric tells numbers from text, where codes are neither.
     """
 
-    y_true: np.ndarray | None = None
+    y_true: np.ndarray
 
 
 def evaluate_metric(metric, y_true, y_score, *, patient=None, pos_label=None, labels=None):

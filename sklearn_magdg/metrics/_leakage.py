@@ -120,7 +120,7 @@ def magnification_leakage(
     return MagnificationLeakage(distribution.estimate, 1 / shape[0], *interval(distribution, confidence_level))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ProbedCohort(Cohort):
     """A `Cohort` that knows of every image whether the probe recognised its magnification.
 
@@ -130,7 +130,7 @@ class ProbedCohort(Cohort):
         Whether the probe that was fitted without the image's patient names the magnification.
     """
 
-    recognised: np.ndarray | None = None
+    recognised: np.ndarray
 
 
 def probe_magnification(embedding, magnification, *, patient, n_splits=5, random_state=None):

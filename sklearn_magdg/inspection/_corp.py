@@ -20,11 +20,11 @@ class Curve(NamedTuple):
     weight: np.ndarray
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class Forecasts(Cohort):
     """What one method says of the rows of a cohort: `probability` (n,) of the positive class, or (n, 2) of both."""
 
-    probability: np.ndarray
+    probability: np.ndarray | None = None
 
 
 def forecasts_by_method(y_true, y_proba, patient, name, groups, sample_weight):

@@ -38,7 +38,7 @@ def read_source(estimator, X, *, reset, **reading):
     source = as_source(X, check_files=reset, **reading)
     if source is None:
         return ArraySource(validate_data(estimator, X, reset=reset, dtype=np.float32, order="C"))
-    if reset and len(source.shape) == 3:
+    if reset and len(source.shape) == 3:  # or images would be asked for the columns of an earlier fit on features
         forget(estimator, "n_features_in_", "feature_names_in_")
     return source
 
@@ -58,7 +58,7 @@ def blank_module(estimator):
     if callable(getattr(estimator, "backbone", None)):
         with seeded(0):
             made = estimator.backbone()
-        sketch.backbone = lambda: made
+        sketch.backbone = lambda: made  # a callable's net has numbers: it may read a file, or compute with them
     with without_numbers(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # `fit` has told already what is amiss with its data
         return sketch._rebuild_module()

@@ -268,7 +268,7 @@ class BaseNetClassifier(NetTransformer, ClassifierMixin, BaseEstimator):
             batches,
             valid=valid,
             patience=self.patience,
-            callbacks=callbacks if checkpoint is None else [*callbacks, checkpoint],
+            callbacks=callbacks if checkpoint is None else [*callbacks, checkpoint],  # last: it keeps their state
             device=resolve_device(self.device),
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
@@ -278,13 +278,13 @@ class BaseNetClassifier(NetTransformer, ClassifierMixin, BaseEstimator):
             precision=self.precision,
             verbose=int(self.verbose > 1),
         )
-        if checkpoint is not None and not interrupted:
+        if checkpoint is not None and not interrupted:  # an interrupted fit is to go on from it
             checkpoint.remove()
         return history, best_epoch, interrupted
 
     def _store(self, module, history, cohort, shape):
         """Set the fitted attributes, all at once and last, from the `cohort` that was trained on."""
-        self.module_ = module.eval()
+        self.module_ = module.eval()  # or predictions would move its batch norms
         self.history_ = history
         self.classes_ = cohort.label.names
         self.magnifications_ = None if cohort.magnification is None else cohort.magnification.names
@@ -299,6 +299,7 @@ class BaseNetClassifier(NetTransformer, ClassifierMixin, BaseEstimator):
         if self._goes_on():
             return self._continued_module(shape, classes, magnifications)
         module = self._build_module(shape, len(classes), len(magnifications or ()))
+        # stored images are channels-last already, and nets are faster so on CPUs too
         return module.to(resolve_device(self.device), memory_format=torch.channels_last)
 
     def _build_module(self, shape, n_classes, n_magnifications, *, check=True):
@@ -333,7 +334,7 @@ class BaseNetClassifier(NetTransformer, ClassifierMixin, BaseEstimator):
 
     def _rebuild_module(self):
         """A module like that of the last fit, with first weights: no file of weights is read."""
-        unread = copy.copy(self).set_params(weights=None)
+        unread = copy.copy(self).set_params(weights=None)  # a copy, whose parameters are nobody's
         n_magnifications = len(self.magnifications_ or ())
         return unread._build_module(self.input_shape_, len(self.classes_), n_magnifications, check=False)
 
@@ -381,6 +382,7 @@ class BaseNetClassifier(NetTransformer, ClassifierMixin, BaseEstimator):
             callbacks.append(GradientNormClipping(self.max_grad_norm))
         if self.lr_schedule == "cosine":
             n_steps = self.max_epochs * len(batches)
+            # without an event skorch does not write the rate into the history of every batch
             callbacks.append(LRScheduler(CosineAnnealingLR, T_max=n_steps, step_every="batch", event_name=None))
         callbacks += [*self._method_callbacks(module, cohort, batches), *(self.callbacks or [])]
         callbacks += self._closing_callbacks(module, cohort, batches)

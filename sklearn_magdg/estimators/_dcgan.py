@@ -316,6 +316,7 @@ class DCGAN(BaseEstimator):
         check_is_fitted(self, "module_")
         if not isinstance(n, Integral) or n < 1:
             raise ValueError(f"`n` must be an integer of at least 1, got {n!r}.")
+        # cells first, then the seed of the latent vectors: the order of draws is part of what a seed gives
         rng = check_random_state(random_state)
         code = draw_cells(self.cells_, self.cell_counts_, n, y, magnification, rng)
         with threads(self.n_jobs):
@@ -370,6 +371,7 @@ class DCGAN(BaseEstimator):
     def _start_module(self, source, cells):
         """Both players with first weights, on the device."""
         codes, shape = parts_of(cells), source.shape
+        # first weights are drawn in this order, generator before discriminator
         input_layer, generator = build_generator(shape, codes, **self._size())
         if len(shape) == 1:
             input_layer.measure(torch.from_numpy(source.read(np.arange(len(source)))))

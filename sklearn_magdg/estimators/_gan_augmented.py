@@ -129,6 +129,7 @@ class GANAugmentedClassifier(
         _check_parts(self.estimator, self.generator, self.random_state)
         with unchanged_on_error(self):
             rng = check_random_state(self.random_state)
+            # seeded before anything is read: `estimator` and generator draw the same whatever the images are
             estimator = _seeded_clone(CNNClassifier() if self.estimator is None else self.estimator, rng)
             generator = _seeded_clone(DCGAN() if self.generator is None else self.generator, rng)
             source = self._as_source(X, estimator, reset=True, image_size=generator.image_size)
@@ -320,7 +321,7 @@ def _seeded_clone(estimator, rng):
     The names are sorted, so that the draws do not depend on the order of the parameters.
     """
     estimator = clone(estimator)
-    if isinstance(estimator, FrozenEstimator):
+    if isinstance(estimator, FrozenEstimator):  # which `clone` leaves as it is, with all that it has learned
         return estimator
     names = sorted(name for name in estimator.get_params() if name.split("__")[-1] == "random_state")
     return estimator.set_params(**{name: rng.randint(MAX_SEED) for name in names})
@@ -336,6 +337,7 @@ def _allot(cell_of_row, n_synthetic, balance, learned=None):
     sizes = np.array(list(counts.values()), dtype=float)
     shares = _filling_up(sizes, n_synthetic) if balance else sizes / sizes.sum() * n_synthetic
     whole = np.floor(shares).astype(int)
+    # ascending differences are descending remainders
     rest = np.argsort(whole - shares, kind="stable")[: n_synthetic - whole.sum()]
     whole[rest] += 1
     return {cell: int(n) for cell, n in zip(counts, whole, strict=True) if n}

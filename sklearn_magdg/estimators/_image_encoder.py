@@ -127,6 +127,7 @@ class ImageEncoder(NetTransformer, BaseEstimator):
             with seeded(0):  # a torchvision net without weights has those of this seed
                 input_layer, net, self.embedding_dim_ = self._build(source.shape)
                 net = MeanOverTurns(net) if self.turns else net
+                # a callable may be wrong about its width, and a net about the size of images that it takes
                 check_backbone(input_layer, net, self.embedding_dim_, source.shape)
             self.input_shape_ = source.shape
             module = nn.Sequential(input_layer, net).requires_grad_(False).eval()

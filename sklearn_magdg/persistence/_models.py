@@ -200,7 +200,7 @@ class _Description:
         cls = type(estimator)
         if _CLASSES.get(cls.__name__) is not cls:
             raise _not_savable(estimator)
-        if cls is not FrozenEstimator:
+        if cls is not FrozenEstimator:  # a faulty parameter would be found out at loading only
             estimator._validate_params()
         own = vars(estimator)
         parameters = {k: v for k, v in estimator.get_params(deep=False).items() if k not in _LEFT_OUT}

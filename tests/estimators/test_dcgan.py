@@ -210,7 +210,7 @@ def test_unconditional_generator_needs_no_labels_and_gives_none(marked):
     assert labels is None
     assert gan.classes_ is None
     for asked in ({"y": "d"}, {"magnification": 40}):
-        with pytest.raises(ValueError, match="cannot be asked for: this DCGAN was fitted without"):
+        with pytest.raises(ValueError, match="cannot be asked for: the generator was fitted without"):
             gan.sample(2, **asked)
 
 
